@@ -1,0 +1,1 @@
+"""The command line: commands that people type, tables they read. No decisions."""

@@ -1,0 +1,1 @@
+"""What should happen: asks, order, placement, release, explanation. Snapshot in, Plan out."""

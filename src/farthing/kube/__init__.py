@@ -1,0 +1,1 @@
+"""The only room that speaks to Kubernetes: connection, watches, decoding, applying effects."""

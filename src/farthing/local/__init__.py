@@ -1,0 +1,1 @@
+"""The embedded fleet: builds or downloads real control planes, starts and stops them, simulates nodes."""

@@ -1,0 +1,1 @@
+"""What we believe: fold(Observation) into a World, Snapshots of it, assume and forget."""
