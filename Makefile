@@ -1,0 +1,43 @@
+# Farthing. `make up` shows it working, `make test` proves it, `make down` clears it away.
+PYTHON ?= python3
+VENV   ?= .venv
+UV      = $(VENV)/bin/uv
+RUN     = $(VENV)/bin
+
+.PHONY: help install up down test lint format lock clean
+
+help:     ## this list
+	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/: .*##/\t/' | expand -t 12
+
+install: $(VENV)/installed  ## a virtual environment with exactly the locked versions
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	@test -x $(UV) || { $(PYTHON) -m venv $(VENV) && $(RUN)/python -m pip install --quiet --disable-pip-version-check uv; }
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --require-hashes -r requirements.lock
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps -e .
+	@touch $@
+
+up: install  ## a real Kubernetes with simulated GPUs, Farthing in it, and a first set of workloads
+	@$(RUN)/farthing up --demo
+
+down: install  ## stop it all; nothing stays
+	@$(RUN)/farthing down
+
+test: lint  ## everything: lint, types, unit, properties, end to end on the real control plane
+	@$(RUN)/pytest
+
+lint: install  ## style, types, the rooms' walls, printed files
+	@$(RUN)/ruff check .
+	@$(RUN)/ruff format --check .
+	@$(RUN)/mypy
+	@$(RUN)/lint-imports --no-cache
+
+format: install  ## let the machine do the formatting
+	@$(RUN)/ruff check --fix .
+	@$(RUN)/ruff format .
+
+lock: install  ## choose versions anew
+	@$(UV) pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --upgrade -o requirements.lock
+
+clean:    ## remove the virtual environment and caches of this checkout
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis docs/_build
