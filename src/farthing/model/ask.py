@@ -89,9 +89,10 @@ TEMPLATE_PREFIX: Final = "farthing-"
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """`count` devices of one node, and of each either `milli` of its compute and the same part of its memory,
-    or `memory` with compute in proportion, or the MIG `profile`. Exactly one of the three is set.
+    """What a pod wants: `count` devices of one node, and a part of each.
 
+    The part is `milli` of its compute and the same part of its memory, or `memory` with compute in proportion, or the
+    MIG `profile`; exactly one of the three is set.
     `models` are lower-case names, any of which will do; empty means any. `isolation` is what the user declared.
     `vendor` is set where the ask came from a vendor's own resource name (`nvidia.com/gpu`), else empty: any.
     """

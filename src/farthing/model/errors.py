@@ -5,6 +5,8 @@
     ├── UnsupportedError    right in itself, but not something this Farthing or this Kubernetes can do
     ├── NotFoundError       the thing named is not there
     ├── ConflictError       the world moved on since we looked; look again
+    │   ├── ExistsError     somebody made it before us
+    │   └── ExpiredError    the version that we wanted to go on from is no longer kept; start from a new list
     ├── TransientError      may well work later, after `retry_after` seconds
     └── PermanentError      will not work later either, until a person changes something
 
@@ -36,6 +38,14 @@ class NotFoundError(FarthingError):
 
 class ConflictError(FarthingError):
     """The object changed since we looked at it."""
+
+
+class ExistsError(ConflictError):
+    """It is there already."""
+
+
+class ExpiredError(ConflictError):
+    """The version asked for is no longer kept."""
 
 
 class TransientError(FarthingError):

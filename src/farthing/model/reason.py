@@ -1,0 +1,64 @@
+"""Why something is as it is: a name for machines and a sentence, with the numbers in it, for people."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Why(StrEnum):
+    """Every reason Farthing gives. Each is on the pod, in the event, in the metric and in the docs."""
+
+    PLACED = "Placed"
+    """It has its share and a node; kube-scheduler binds it."""
+
+    NO_CAPACITY = "NoCapacity"
+    """Devices of the right kind exist, but none has enough free."""
+
+    TOO_LARGE = "TooLarge"
+    """No node could ever hold it, even when empty."""
+
+    UNKNOWN_MODEL = "UnknownModel"
+    """No device in the cluster is of a model that it names."""
+
+    NO_DEVICES = "NoDevices"
+    """The cluster has no devices that Farthing manages and the request selects."""
+
+    NODE_MISMATCH = "NodeMismatch"
+    """Devices would do, but the pod's own rules (selector, affinity, taints, ports) exclude their nodes."""
+
+    NO_NODE_ROOM = "NoNodeRoom"
+    """Devices are free, but their nodes lack cpu, memory or room for another pod."""
+
+    ISOLATION_UNAVAILABLE = "IsolationUnavailable"
+    """No device can deliver the level of isolation that it declares."""
+
+    REFUSED_BY_SCHEDULER = "RefusedByScheduler"
+    """kube-scheduler would not have it on the node; its share was freed and it is placed anew."""
+
+    DEVICE_LOST = "DeviceLost"
+    """The device that it was given is gone or tainted; it is placed anew."""
+
+    CLAIM_PENDING = "ClaimPending"
+    """Kubernetes has not made its claims yet."""
+
+    UNSUPPORTED = "Unsupported"
+    """It uses a feature of device requests that Farthing does not plan."""
+
+    INVALID_ASK = "InvalidAsk"
+    """What it asks for cannot be read."""
+
+    OTHER_GATE = "OtherGate"
+    """Another scheduling gate holds it; it is placed when that is gone."""
+
+    ORPHANED = "Orphaned"
+    """The allocation's pods are all gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One `why`, said in a sentence with numbers."""
+
+    why: Why
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.why}: {self.sentence}"
