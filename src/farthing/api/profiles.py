@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
+from farthing.api.names import OWN_DRIVER
 from farthing.api.types import GROUP, VERSION, DriverProfile, DriverProfileSpec
 
-OWN_DRIVER: Final = "gpu.farthing.dev"
 NVIDIA_DRIVER: Final = "gpu.nvidia.com"
 
 BUILT_IN: Final = {
