@@ -1,0 +1,82 @@
+"""Everything one decision may look at, frozen at one instant."""
+
+from dataclasses import dataclass
+
+from farthing.model.cluster import Claim, Key, Pod, Slice
+from farthing.state.fleet import Fleet, Ints
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Free:
+    """What is left, in the columns' order and units of the Fleet.
+
+    `users` counts the shares on a device; `mode` is how it is shared, a bit of `LEVEL_BIT` (0: nobody is on it; several
+    bits: somebody broke the rules); `team` is the index of the team whose shares are on it (-1: nobody's, -2: several).
+    `counters` is what is left of each shared counter. `ports` are the host ports in use by node index; `others` what
+    is left of other resources by (node index, name), for nodes on which a pod was ever seen.
+    """
+
+    compute: Ints
+    memory: Ints
+    users: Ints
+    mode: Ints
+    team: Ints
+    cpu: Ints
+    memory_of_node: Ints
+    pods: Ints
+    counters: Ints
+    ports: dict[int, frozenset[tuple[str, str, int]]]
+    others: dict[tuple[int, str], int]
+
+    def copy(self) -> "Free":
+        """Columns of its own, to plan in."""
+        return Free(
+            compute=self.compute.copy(),
+            memory=self.memory.copy(),
+            users=self.users.copy(),
+            mode=self.mode.copy(),
+            team=self.team.copy(),
+            cpu=self.cpu.copy(),
+            memory_of_node=self.memory_of_node.copy(),
+            pods=self.pods.copy(),
+            counters=self.counters.copy(),
+            ports=dict(self.ports),
+            others=dict(self.others),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A pod without a node that has claims. `claims` are those that Kubernetes has made, in the pod's order.
+
+    `complete`: all of them are made. `team` is the pod's, its namespace's, or else the namespace itself.
+    `since`: when we first saw the allocation that it has (None: it has none of ours).
+    `avoid`: nodes on which kube-scheduler refused it lately.
+    """
+
+    pod: Pod
+    claims: tuple[Claim, ...]
+    complete: bool
+    team: str
+    since: float | None = None
+    avoid: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """One cluster at the instant `at` (seconds since 1970).
+
+    `teams` gives the names behind the indices in `free.team`. `orphans` are allocated claims whose users are all gone,
+    with the instant since when. `crowded` are devices of which more was given than they have, with their claims.
+    `stale` are slices whose node is gone.
+    """
+
+    at: float
+    fleet: Fleet
+    free: Free
+    teams: tuple[str, ...]
+    waiting: tuple[Waiting, ...]
+    templates: frozenset[Key]
+    orphans: tuple[tuple[Claim, float], ...] = ()
+    crowded: tuple[tuple[str, tuple[Claim, ...]], ...] = ()
+    stale: tuple[Slice, ...] = ()

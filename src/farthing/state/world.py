@@ -1,0 +1,267 @@
+"""What we believe of one cluster: observations folded in, snapshots out.
+
+`fold` bears repeats and reordering: an object's older version never overwrites a newer one, and what is known to be
+gone stays gone. `assume` lets the world look as if an effect had happened while it is being written; `settle` ends
+that, once what the API server answered has been folded, or once it refused.
+
+Never here: I/O, clocks (the instant comes in), or opinions about what should happen.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import TypeVar, cast
+
+import numpy as np
+
+from farthing.model.cluster import (
+    Allocation,
+    Claim,
+    DeviceClass,
+    DriverProfile,
+    Key,
+    Namespace,
+    Node,
+    Pod,
+    Slice,
+    Template,
+    Thing,
+)
+from farthing.model.plan import DropSlice, Effect, Gone, Hold, MakeTemplate, Observation, Place, Release, Seen, Ungate
+from farthing.model.reason import Why
+from farthing.state.fleet import Fleet, build_fleet
+from farthing.state.snapshot import Free, Snapshot, Waiting
+from farthing.state.usage import Usage
+
+_T = TypeVar("_T", Node, Slice, DriverProfile, DeviceClass, Claim, Pod, Namespace, Template)
+
+_Target = tuple[type, Key]
+
+GRAVES = 50_000
+"""How many of the gone we remember, so that late news of them is not believed. The oldest are forgotten first."""
+
+AVOID_SECONDS = 120.0
+"""For so long a pod is not sent back to a node on which kube-scheduler refused it."""
+
+
+class World:
+    """The state of one cluster. `fold`, `assume`, `settle` and `sweep` change it; `snapshot` reads it."""
+
+    def __init__(self) -> None:
+        self._tables: dict[type[Thing], dict[Key, Thing]] = defaultdict(dict)
+        self._graves: dict[tuple[type[Thing], Key], int] = {}
+        self._usage = Usage()
+        self._fleet: Fleet | None = None
+        self._waiting: set[Key] = set()
+        self._pods_of_claim: dict[Key, set[Key]] = defaultdict(set)
+        self._assumed: dict[Key, Allocation] = {}
+        self._busy: set[_Target] = set()
+        self._since: dict[Key, float] = {}
+        self._orphans: dict[Key, float] = {}
+        self._avoid: dict[str, dict[str, float]] = {}
+
+    # Reading ------------------------------------------------------------------------------------------------------
+
+    def get(self, kind: type[_T], key: Key) -> _T | None:
+        """One thing as it was last seen."""
+        return cast("_T | None", self._tables[kind].get(key))
+
+    def all(self, kind: type[_T]) -> Iterator[_T]:
+        """All things of a kind."""
+        return cast("Iterator[_T]", iter(self._tables[kind].values()))
+
+    def claim(self, key: Key) -> Claim | None:
+        """A claim as we believe it is, assumptions included."""
+        found = self.get(Claim, key)
+        return replace(found, allocation=self._assumed[key]) if found and key in self._assumed else found
+
+    @property
+    def fleet(self) -> Fleet:
+        """The fleet's columns, built when something changed since the last look."""
+        if self._fleet is None:
+            self._fleet = build_fleet(self.all(Node), self.all(Slice), self.all(DriverProfile), self.all(DeviceClass))
+        return self._fleet
+
+    def snapshot(self, at: float) -> Snapshot:
+        """Everything a decision at the instant `at` may look at."""
+        fleet = self.fleet
+        free = self._usage.refresh(fleet)
+        return Snapshot(
+            at=at,
+            fleet=fleet,
+            free=free.copy(),
+            teams=tuple(self._usage.teams),
+            waiting=tuple(self._waiting_pods(at)),
+            templates=frozenset(self._tables[Template])
+            | frozenset(key for kind, key in self._busy if kind is Template),
+            orphans=tuple((claim, since) for key, since in self._orphans.items() if (claim := self._idle_claim(key))),
+            crowded=tuple(self._crowded(fleet, free)),
+            stale=tuple(self._stale(fleet)),
+        )
+
+    def _idle_claim(self, key: Key) -> Claim | None:
+        return None if (Claim, key) in self._busy else self.claim(key)
+
+    def _stale(self, fleet: Fleet) -> Iterator[Slice]:
+        for found in self.all(Slice):
+            if found.node and found.node not in fleet.node_index and (Slice, found.key) not in self._busy:
+                yield found
+
+    def _waiting_pods(self, at: float) -> Iterator[Waiting]:
+        for key in self._waiting:
+            pod = self.get(Pod, key)
+            if pod is None or (Pod, key) in self._busy:
+                continue
+            claims = tuple(c for entry in pod.claims if (c := self.claim(Key(key.namespace, entry.claim))))
+            allocated = [self._since[c.key] for c in claims if c.key in self._since]
+            yield Waiting(
+                pod=pod,
+                claims=claims,
+                complete=len(claims) == len(pod.claims),
+                team=pod.team or self._team_of(key.namespace),
+                since=max(allocated, default=None),
+                avoid=frozenset(node for node, until in self._avoid.get(pod.uid, {}).items() if until > at),
+            )
+
+    def _team_of(self, namespace: str) -> str:
+        found = self.get(Namespace, Key("", namespace))
+        return (found.team if found else "") or namespace
+
+    def _crowded(self, fleet: Fleet, free: Free) -> Iterator[tuple[str, tuple[Claim, ...]]]:
+        over = (free.compute < 0) | (free.memory < 0) | ((free.users > 1) & ~fleet.multi)
+        for i in np.flatnonzero(over):
+            device = fleet.devices[i]
+            yield str(device), tuple(c for key in self._usage.holders(device) if (c := self.claim(key)))
+
+    # Learning -----------------------------------------------------------------------------------------------------
+
+    def fold(self, news: Observation, at: float) -> None:
+        """Believe an observation, made at the instant `at`, unless we know better."""
+        if isinstance(news, Seen):
+            self._learn(news.thing, at)
+        elif isinstance(news, Gone):
+            self._lose(news.kind, news.key, news.version, at)
+        else:
+            present = {thing.key for thing in news.things}
+            for key in [key for key in self._tables[news.kind] if key not in present]:
+                self._lose(news.kind, key, news.version, at)
+            for thing in news.things:
+                self._learn(thing, at)
+
+    def _learn(self, thing: Thing, at: float) -> None:
+        kind, key = type(thing), thing.key
+        old = self._tables[kind].get(key)
+        if (old is not None and thing.version <= old.version) or thing.version <= self._graves.get((kind, key), -1):
+            return
+        self._tables[kind][key] = thing
+        if old != thing:
+            self._changed(kind, key, old, at)
+
+    def _lose(self, kind: type[Thing], key: Key, version: int, at: float) -> None:
+        old = self._tables[kind].get(key)
+        if old is not None and old.version > version:
+            return
+        self._graves[kind, key] = max(version, self._graves.pop((kind, key), -1))
+        while len(self._graves) > GRAVES:
+            del self._graves[next(iter(self._graves))]
+        if old is not None:
+            del self._tables[kind][key]
+            self._changed(kind, key, old, at)
+
+    def _changed(self, kind: type[Thing], key: Key, old: Thing | None, at: float) -> None:
+        """Keep what is derived in step with what was just learned."""
+        if kind is Pod:
+            self._pod_changed(key, cast("Pod | None", old))
+        elif kind is Claim:
+            self._claim_changed(key, cast("Claim | None", old), at)
+        elif kind not in (Namespace, Template):
+            self._fleet = None
+
+    def _pod_changed(self, key: Key, old: Pod | None) -> None:
+        pod = self.get(Pod, key)
+        for entry in old.claims if old else ():
+            self._pods_of_claim[Key(key.namespace, entry.claim)].discard(key)
+        for entry in pod.claims if pod else ():
+            self._pods_of_claim[Key(key.namespace, entry.claim)].add(key)
+        if pod is not None and pod.waits and (pod.gated or pod.claims):
+            self._waiting.add(key)
+        else:
+            self._waiting.discard(key)
+        if old is not None and (pod is None or pod.uid != old.uid or not pod.waits):
+            self._avoid.pop(old.uid, None)
+        self._house(key)
+
+    def _claim_changed(self, key: Key, old: Claim | None, at: float) -> None:
+        claim = self.claim(key)
+        allocation = claim.allocation if claim else None
+        if allocation is None:
+            self._since.pop(key, None)
+            self._orphans.pop(key, None)
+        elif key not in self._since or old is None or old.allocation != allocation:
+            self._since[key] = at
+        self._hold(key)
+
+    def _hold(self, key: Key) -> None:
+        """Bring usage in step with what the claim holds, and its pods with where that is."""
+        claim = self.claim(key)
+        self._usage.set_claim(key, claim.allocation if claim else None)
+        for pod in self._pods_of_claim.get(key, ()):
+            self._house(pod)
+        if claim is None and not self._pods_of_claim.get(key, True):
+            del self._pods_of_claim[key]
+
+    def _house(self, key: Key) -> None:
+        """A pod takes room where it is bound, or where its shares are while it is on its way there."""
+        pod = self.get(Pod, key)
+        if pod is None or pod.over:
+            self._usage.set_pod(key, None, "")
+            return
+        claims = (self.claim(Key(key.namespace, entry.claim)) for entry in pod.claims)
+        promised = (c.allocation.node for c in claims if c and c.allocation and c.allocation.node)
+        self._usage.set_pod(key, pod, pod.node or next(promised, ""))
+
+    # Assuming -----------------------------------------------------------------------------------------------------
+
+    def assume(self, effect: Effect, at: float) -> None:
+        """Act as if the effect's grants were written, and leave its target alone, until it is settled."""
+        self._busy.update(_targets(effect))
+        if isinstance(effect, Place):
+            for grant in effect.grants:
+                self._assumed[grant.claim.key] = grant.allocation
+                self._hold(grant.claim.key)
+        elif isinstance(effect, Release) and effect.reason.why is Why.REFUSED_BY_SCHEDULER and effect.claim.allocation:
+            for _, uid in effect.claim.users:
+                self._avoid.setdefault(uid, {})[effect.claim.allocation.node] = at + AVOID_SECONDS
+
+    def settle(self, effect: Effect, at: float) -> None:
+        """The effect was written or refused; believe again what is seen. Fold what the API server answered first."""
+        self._busy.difference_update(_targets(effect))
+        if isinstance(effect, Place):
+            for grant in effect.grants:
+                believed = self.claim(grant.claim.key)
+                self._assumed.pop(grant.claim.key, None)
+                self._claim_changed(grant.claim.key, believed, at)
+
+    def sweep(self, at: float) -> None:
+        """Look through all allocated claims for such whose users are all gone. O(claims); every few seconds will do."""
+        living = {pod.uid for pod in self.all(Pod) if not pod.over}
+        lost = [
+            claim.key
+            for claim in self.all(Claim)
+            if claim.allocation is not None and not any(uid in living for _, uid in claim.users)
+        ]
+        self._orphans = {key: self._orphans.get(key, at) for key in lost}
+
+
+def _targets(effect: Effect) -> Iterable[_Target]:
+    """What nobody else may touch while the effect is being written."""
+    match effect:
+        case Place(pod=pod) | Ungate(pod=pod) | Hold(pod=pod):
+            return ((Pod, pod.key),)
+        case Release(claim=claim):
+            users = (Key(claim.key.namespace, name) for name, _ in claim.users)
+            return ((Claim, claim.key), *((Pod, user) for user in users))
+        case MakeTemplate(key=key):
+            return ((Template, key),)
+        case DropSlice(slice=stale):
+            return ((Slice, stale.key),)
