@@ -1,5 +1,6 @@
 """A placement as the allocations that will be written on claims."""
 
+import json
 import uuid
 
 from farthing.decide.fit import consumed_by
@@ -17,8 +18,21 @@ def grant(fleet: Fleet, claim: Claim, node: int, devices: tuple[tuple[int, ...],
         for (request, need), chosen in zip(needs, devices, strict=True)
         for device in chosen
     )
-    isolation = needs[0][1].isolation
-    return Grant(claim, Allocation(results, fleet.nodes[node].name, isolation, team))
+    return Grant(
+        claim,
+        Allocation(results, fleet.nodes[node].name, needs[0][1].isolation, team, config=_config(fleet, claim)),
+    )
+
+
+def _config(fleet: Fleet, claim: Claim) -> tuple[str, ...]:
+    """Configuration for the drivers as kube-scheduler hands it on: the classes' first, then the claim's own."""
+    of_class = (
+        json.dumps({"source": "FromClass", "requests": [request.name], **json.loads(entry)})
+        for request in claim.requests
+        for entry in fleet.classes[request.device_class].config
+    )
+    of_claim = (json.dumps({"source": "FromClaim", **json.loads(entry)}) for entry in claim.config)
+    return (*of_class, *of_claim)
 
 
 def _result(fleet: Fleet, claim: Claim, request: str, need: Need, device: int) -> Result:

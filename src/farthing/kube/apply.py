@@ -6,6 +6,7 @@ Everything else may fail and be decided anew.
 """
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -35,7 +36,7 @@ REQUEST_NAME = "gpu"
 
 
 class Applier:
-    """Writes effects through one connection. `may_write` is asked before every write: is it still us who decide?
+    """Writes effects through one connection. `may_write` is asked before every write whether it is still us who decide.
 
     `now` gives the time for conditions, as Kubernetes writes it.
     """
@@ -217,7 +218,7 @@ def _granted(grant: Grant, pod: Pod) -> Json:
     written = {
         "devices": {
             "results": [_result(result) for result in allocation.results],
-            "config": _config(grant.claim, allocation),
+            "config": _config(allocation),
         },
         "nodeSelector": {"nodeSelectorTerms": [selector]},
     }
@@ -253,11 +254,8 @@ def _result(result: Result) -> Json:
     return written
 
 
-def _config(claim: Claim, allocation: Allocation) -> list[Json]:
-    """What the node driver is told: the isolation and team in force."""
+def _config(allocation: Allocation) -> list[Json]:
+    """What the node's drivers are told: what the claim and its classes say, and the isolation and team in force."""
     names = sorted({result.request for result in allocation.results})
-    return (
-        [{"source": "FromClaim", "requests": names, **config_entry(share_in_force(allocation))}]
-        if claim.requests
-        else []
-    )
+    in_force = {"source": "FromClaim", "requests": names, **config_entry(share_in_force(allocation))}
+    return [*(json.loads(entry) for entry in allocation.config), in_force]
