@@ -36,15 +36,25 @@ REQUEST_NAME = "gpu"
 
 
 class Applier:
-    """Writes effects through one connection. `may_write` is asked before every write whether it is still us who decide.
+    """Writes effects through one connection.
 
-    `now` gives the time for conditions, as Kubernetes writes it.
+    `now` gives the time for conditions, as Kubernetes writes it. `may_write` is asked before every write whether it is
+    still us who decide; no write may take more than `seconds`. `timer` is told how long each call took.
     """
 
-    def __init__(self, connection: Connection, now: Callable[[], str], may_write: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        now: Callable[[], str],
+        may_write: Callable[[], bool],
+        seconds: float,
+        timer: Callable[[str, float], None],
+    ) -> None:
         self._connection = connection
         self._now = now
         self._may_write = may_write
+        self._seconds = seconds
+        self._timer = timer
 
     async def apply(self, effect: Effect) -> tuple[Observation, ...]:
         """Carry out one effect; what the cluster looks like after it, as far as the answers tell."""
@@ -60,7 +70,7 @@ class Applier:
             case MakeTemplate(key=key):
                 await self._make_template(key)
             case DropSlice(slice=stale):
-                await self._send("DELETE", slice_path(stale.name))
+                await self._send("drop slice", "DELETE", slice_path(stale.name))
         return ()
 
     async def _place(self, effect: Place) -> tuple[Observation, ...]:
@@ -85,7 +95,7 @@ class Applier:
         wait = 0.1
         while True:
             try:
-                answer = await self._send("PUT", f"{path}/status", body)
+                answer = await self._send("write claim", "PUT", f"{path}/status", body)
                 return (Seen(CLAIMS.thing(answer)),)
             except TransientError as error:
                 await sleep_after(error, wait)
@@ -117,14 +127,14 @@ class Applier:
         if node:
             status["nominatedNodeName"] = node
         body = {"metadata": {"uid": pod.uid}, "status": status}
-        return await self._patch_pod(pod, "/status", body, "strategic-merge-patch")
+        return await self._patch_pod("mark pod", pod, "/status", body, "strategic-merge-patch")
 
     async def _ungate(self, pod: Pod) -> Observation:
         body = {"metadata": {"uid": pod.uid}, "spec": {"schedulingGates": None}}
-        return await self._patch_pod(pod, "", body, "merge-patch")
+        return await self._patch_pod("ungate pod", pod, "", body, "merge-patch")
 
-    async def _patch_pod(self, pod: Pod, subresource: str, body: Json, kind: PatchKind) -> Observation:
-        answer = await self._send("PATCH", pod_path(pod.key, subresource), body, f"application/{kind}+json")
+    async def _patch_pod(self, call: str, pod: Pod, subresource: str, body: Json, kind: PatchKind) -> Observation:
+        answer = await self._send(call, "PATCH", pod_path(pod.key, subresource), body, f"application/{kind}+json")
         return Seen(PODS.thing(answer))
 
     async def _make_template(self, key: Key) -> None:
@@ -132,16 +142,21 @@ class Applier:
         if ask is None:
             raise PermanentError(f"{key.name} spells no ask, so there is nothing to make a template of")
         try:
-            await self._send("POST", templates_path(key.namespace), template_manifest(key, ask))
+            await self._send("make template", "POST", templates_path(key.namespace), template_manifest(key, ask))
         except ExistsError:
             return
 
     async def _send(
-        self, method: str, path: str, body: Json | None = None, content_type: str = "application/json"
+        self, call: str, method: str, path: str, body: Json | None = None, content_type: str = "application/json"
     ) -> bytes:
         if not self._may_write():
             raise PermanentError("no longer the leader; another spoke decides now")
-        return await self._connection.request(method, path, body, content_type)
+        clock = asyncio.get_running_loop().time
+        start = clock()
+        try:
+            return await self._connection.request(method, path, body, content_type, seconds=self._seconds)
+        finally:
+            self._timer(call, clock() - start)
 
 
 async def _all(*writes: Any) -> list[Any]:

@@ -41,14 +41,16 @@ class _Event(msgspec.Struct, gc=False):
     object: msgspec.Raw
 
 
-class _List(msgspec.Struct):
+class RawList(msgspec.Struct):
+    """A list whose items are not decoded yet."""
+
     items: list[msgspec.Raw] = []
     metadata: _EventMeta = msgspec.field(default_factory=_EventMeta)
 
 
 _decode_event = msgspec.json.Decoder(_Event).decode
 _decode_object = msgspec.json.Decoder(_EventObject).decode
-_decode_list = msgspec.json.Decoder(_List).decode
+read_list = msgspec.json.Decoder(RawList).decode
 
 
 @dataclass
@@ -131,7 +133,7 @@ async def _list(connection: Connection, resource: Resource, inbox: Inbox) -> str
     items: list[msgspec.Raw] = []
     version = "0"
     async for page in connection.pages(resource.path):
-        content = _decode_list(page)
+        content = read_list(page)
         items += content.items
         version = content.metadata.resource_version
     inbox.put(resource, (items, int(version)))
