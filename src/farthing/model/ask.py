@@ -22,6 +22,9 @@ DURATION: Final = "farthing.dev/duration"
 PRIORITY: Final = "farthing.dev/priority"
 TEAM: Final = "farthing.dev/team"
 
+ANNOTATIONS: Final = (GPU, GPU_MODEL, ISOLATION, DURATION, PRIORITY)
+"""Every annotation of ours that a pod may carry; admission refuses others, which are typing errors."""
+
 Isolation = Literal["shared", "soft", "hard", "partition"]
 ISOLATIONS: Final[tuple[Isolation, ...]] = get_args(Isolation)
 """Weakest first. `shared` time-slices, `soft` limits compute, `hard` limits both, `partition` is MIG."""
@@ -38,14 +41,17 @@ FORMS: Final = {
     "fraction": _FRACTION,
     "whole": _COUNT,
     "many": f"{_COUNT}x{_FRACTION}",
-    "memory": "[1-9][0-9]{0,6}(?:Mi|Gi|Ti)",
+    "memory": "(?:[1-9][0-9]{0,6}(?:Mi|Gi)|[1-9][0-9]{0,3}Ti)",
     "profile": r"[1-7]g\.[1-9][0-9]{0,2}gb(?:\+me)?",
 }
 AMOUNT_PATTERN: Final = "^(?:" + "|".join(FORMS.values()) + ")$"
+AMOUNT_LONGEST: Final = 16
+"""Characters; nothing well-formed is longer, and a look at the size is cheaper than the pattern."""
 AMOUNT_EXPECTED: Final = (
     "expected a fraction of one device in thousandths (0.25), whole devices from 1 to 32 (2), several equal fractions "
     "(4x0.5), memory (10Gi) or a MIG profile (1g.10gb)"
 )
+AMOUNT_REFUSED: Final = f"is not an amount of GPU; {AMOUNT_EXPECTED}"
 
 _MODEL = "[A-Za-z0-9](?:-?[A-Za-z0-9]){0,39}"
 MODELS_LONGEST: Final = 150
@@ -55,13 +61,28 @@ MODELS_EXPECTED: Final = (
     f"expected up to eight model names of letters, digits and single dashes, {MODELS_LONGEST} characters in all, "
     "such as H100 or A100|H100"
 )
+MODELS_REFUSED: Final = f"names no models; {MODELS_EXPECTED}"
 
 ISOLATION_EXPECTED: Final = f"expected one of {', '.join(ISOLATIONS)}"
+ISOLATION_REFUSED: Final = f"is not a level of isolation; {ISOLATION_EXPECTED}"
+PROFILE_ISOLATION_REFUSED: Final = "does not go with a MIG profile, which is a partition by nature"
 
 DURATION_PATTERN: Final = "^(?:[1-9][0-9]{0,5}[smhd]){1,4}$"
+DURATION_LONGEST: Final = 32
 DURATION_EXPECTED: Final = "expected a length of time such as 90s, 2h or 1d12h"
+DURATION_REFUSED: Final = f"is not a length of time; {DURATION_EXPECTED}"
 PRIORITY_PATTERN: Final = "^(?:0|-?[1-9][0-9]{0,8})$"
+PRIORITY_LONGEST: Final = 12
 PRIORITY_EXPECTED: Final = "expected a whole number such as 0, 100 or -5"
+PRIORITY_REFUSED: Final = f"is not a priority; {PRIORITY_EXPECTED}"
+
+TEAM_PATTERN: Final = "^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
+TEAM_REFUSED: Final = (
+    "is not the name of a team; expected lower-case letters, digits and dashes, at most 63 characters, such as vision"
+)
+
+SHOWN_LONGEST: Final = 60
+"""Characters of a wrong text that a sentence shows in full; of a longer one it shows the first 50."""
 
 TEMPLATE_PREFIX: Final = "farthing-"
 
@@ -115,7 +136,7 @@ def parse_ask(amount: str, models: str | None = None, isolation: str | None = No
 
 
 def _parse_amount(text: str) -> Ask:
-    form = next((name for name, shape in FORMS.items() if len(text) <= 16 and re.fullmatch(shape, text)), None)
+    form = next((name for name, shape in FORMS.items() if len(text) <= AMOUNT_LONGEST and re.fullmatch(shape, text)), None)
     match form:
         case "fraction":
             return Ask(milli=_milli(text))
@@ -129,7 +150,7 @@ def _parse_amount(text: str) -> Ask:
         case "profile":
             return Ask(profile=text)
         case _:
-            raise InvalidError(GPU, f"{_shown(text)} is not an amount of GPU; {AMOUNT_EXPECTED}")
+            raise InvalidError(GPU, f"{_shown(text)} {AMOUNT_REFUSED}")
 
 
 def _milli(fraction: str) -> MilliGpu:
@@ -138,7 +159,7 @@ def _milli(fraction: str) -> MilliGpu:
 
 def _parse_models(text: str) -> tuple[str, ...]:
     if len(text) > MODELS_LONGEST or not re.fullmatch(MODELS_PATTERN, text):
-        raise InvalidError(GPU_MODEL, f"{_shown(text)} names no models; {MODELS_EXPECTED}")
+        raise InvalidError(GPU_MODEL, f"{_shown(text)} {MODELS_REFUSED}")
     return tuple(sorted(set(text.lower().split("|"))))
 
 
@@ -149,13 +170,13 @@ def _parse_isolation(text: str | None, amount: str) -> Isolation:
     for level in ISOLATIONS:
         if text == level:
             if profile and level != "partition":
-                raise InvalidError(ISOLATION, f"{level} does not go with a MIG profile, which is a partition by nature")
+                raise InvalidError(ISOLATION, f"{level} {PROFILE_ISOLATION_REFUSED}")
             return level
-    raise InvalidError(ISOLATION, f"{_shown(text)} is not a level of isolation; {ISOLATION_EXPECTED}")
+    raise InvalidError(ISOLATION, f"{_shown(text)} {ISOLATION_REFUSED}")
 
 
 def _shown(text: str) -> str:
-    return repr(text) if len(text) <= 60 else f"{text[:50]!r}... ({len(text)} characters)"
+    return repr(text) if len(text) <= SHOWN_LONGEST else f"{text[:50]!r}... ({len(text)} characters)"
 
 
 def template_name(ask: Ask) -> str:
@@ -194,13 +215,13 @@ _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 def parse_duration(text: str) -> int:
     """A length of time in seconds; InvalidError names the annotation."""
-    if len(text) > 32 or not re.fullmatch(DURATION_PATTERN, text):
-        raise InvalidError(DURATION, f"{_shown(text)} is not a length of time; {DURATION_EXPECTED}")
+    if len(text) > DURATION_LONGEST or not re.fullmatch(DURATION_PATTERN, text):
+        raise InvalidError(DURATION, f"{_shown(text)} {DURATION_REFUSED}")
     return sum(int(number) * _SECONDS[unit] for number, unit in re.findall("([0-9]+)([smhd])", text))
 
 
 def parse_priority(text: str) -> int:
     """A place in the queue, higher first; InvalidError names the annotation."""
-    if len(text) > 12 or not re.fullmatch(PRIORITY_PATTERN, text):
-        raise InvalidError(PRIORITY, f"{_shown(text)} is not a priority; {PRIORITY_EXPECTED}")
+    if len(text) > PRIORITY_LONGEST or not re.fullmatch(PRIORITY_PATTERN, text):
+        raise InvalidError(PRIORITY, f"{_shown(text)} {PRIORITY_REFUSED}")
     return int(text)

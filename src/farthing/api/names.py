@@ -1,0 +1,26 @@
+"""Names that stand in manifests and that the spoke and the CLI must spell the same."""
+
+from typing import Final
+
+GATE="farthing.dev/queued"
+DEVICE_CLASS=OWN_DRIVER="gpu.farthing.dev"
+
+__all__ = ["CLAIM", "DEVICE_CLASS", "FIELD_MANAGER", "GATE", "MANAGED", "NAMESPACE", "OWN_DRIVER", "SPOKE", "SPOKE_USER"]
+
+NAMESPACE: Final = "farthing-system"
+"""Where Farthing lives."""
+
+SPOKE: Final = "farthing-spoke"
+"""The spoke's ServiceAccount, and the roles bound to it."""
+
+SPOKE_USER: Final = f"system:serviceaccount:{NAMESPACE}:{SPOKE}"
+"""Who the spoke is to the API server: the only one who allocates, opens gates and makes our templates."""
+
+MANAGED: Final = "farthing.dev/managed"
+"""The label of namespaces whose unchanged manifests (`nvidia.com/gpu: 2`, claims of their own) Farthing plans."""
+
+CLAIM: Final = "farthing"
+"""The name, inside a pod, of the claim that the annotation asks for."""
+
+FIELD_MANAGER: Final = "farthing"
+"""Who owns the fields of what `farthing install` applies."""

@@ -1,0 +1,60 @@
+"""Manifests as YAML with comments, to be read by auditors; the words of the grammar are filled in from `model.ask`.
+
+A template is `templates/NAME.yaml` with `$NAME` where a constant belongs. Nothing else stands between the template
+and what is applied, so the comments beside a rule are the comments in the printed file.
+"""
+
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from string import Template
+from typing import Any, Final, cast
+
+import yaml
+
+from farthing.api import names
+from farthing.model import ask
+from farthing.model.ask import ANNOTATIONS, FORMS, ISOLATIONS, MOST_DEVICES, VENDORS
+
+_OF_ASKS: Final = (
+    "GPU", "GPU_MODEL", "ISOLATION", "DURATION", "PRIORITY", "TEAM", "TEMPLATE_PREFIX", "SHOWN_LONGEST",
+    "AMOUNT_LONGEST", "AMOUNT_PATTERN", "AMOUNT_REFUSED", "MODELS_LONGEST", "MODELS_PATTERN", "MODELS_REFUSED",
+    "ISOLATION_REFUSED", "PROFILE_ISOLATION_REFUSED", "DURATION_LONGEST", "DURATION_PATTERN", "DURATION_REFUSED",
+    "PRIORITY_LONGEST", "PRIORITY_PATTERN", "PRIORITY_REFUSED", "TEAM_PATTERN", "TEAM_REFUSED", "MOST_DEVICES",
+)  # fmt: skip
+
+
+def cel_list(words: Iterable[str]) -> str:
+    """Words as a CEL list."""
+    return "[" + ", ".join(f"'{word}'" for word in words) + "]"
+
+
+def _words() -> dict[str, str]:
+    """What templates may name. Everything lands between single quotes of CEL, so nothing may hold one."""
+    words = {name: str(getattr(ask, name)) for name in _OF_ASKS}
+    words |= {name: getattr(names, name) for name in ("NAMESPACE", "MANAGED", "GATE", "CLAIM", "DEVICE_CLASS")}
+    words |= {
+        "SPOKE": names.SPOKE_USER,
+        "PROFILE_PATTERN": f"^{FORMS['profile']}$",
+        "COUNT_PATTERN": f"^{FORMS['whole']}$",
+        "ANNOTATIONS_LIST": ", ".join(ANNOTATIONS),
+        "VENDOR_RESOURCES_LIST": " or ".join(VENDORS.values()),
+    }
+    for name, word in words.items():
+        if "'" in word or "\n" in word:
+            raise ValueError(f"{name} holds a quote or a line break, which would end the CEL text it stands in: {word}")
+    return words | {
+        "ANNOTATIONS": cel_list(ANNOTATIONS),
+        "ISOLATIONS": cel_list(ISOLATIONS),
+        "VENDOR_RESOURCES": cel_list(VENDORS.values()),
+    }
+
+
+def rendered(template: str, more: Mapping[str, str] | None = None) -> str:
+    """The text of a template with every name filled in; KeyError where it names something unknown."""
+    text = (files("farthing.api") / "templates" / f"{template}.yaml").read_text(encoding="utf-8")
+    return Template(text).substitute({**_words(), **(more or {})})
+
+
+def objects(text: str) -> list[dict[str, Any]]:
+    """The objects in a YAML text."""
+    return cast("list[dict[str, Any]]", list(yaml.safe_load_all(text)))

@@ -1,0 +1,143 @@
+"""The objects that Farthing adds to a cluster, as types. CRDs and reference pages are printed from here.
+
+A field's description, limits and rules are written once, on the field. Rules over several fields are CEL (`RULES`).
+"""
+
+from typing import Annotated, Any, ClassVar, Final, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from farthing.model.ask import VENDORS, Isolation
+
+GROUP: Final = "farthing.dev"
+VERSION: Final = "v1"
+
+
+class Rule(NamedTuple):
+    """What must hold of an object, in CEL, and the sentence for the person whose object breaks it."""
+
+    expression: str
+    message: str
+
+    def as_schema(self) -> dict[str, str]:
+        """The rule as an entry of `x-kubernetes-validations`."""
+        return {"rule": self.expression, "message": self.message}
+
+
+class Column(NamedTuple):
+    """One column of `kubectl get`."""
+
+    name: str
+    path: str
+
+
+def ruled(*rules: Rule) -> dict[str, Any]:
+    """What to give `Field(json_schema_extra=...)` so that a single field carries rules of its own."""
+    return {"x-kubernetes-validations": [rule.as_schema() for rule in rules]}
+
+
+class Part(BaseModel):
+    """A part of an object: camelCase in YAML, nothing unknown, never changed in place."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="forbid", frozen=True
+    )
+    RULES: ClassVar[tuple[Rule, ...]] = ()
+
+
+class Kind(Part):
+    """A kind of object. `RULES` may look at `self.metadata.name`."""
+
+    PLURAL: ClassVar[str]
+    SHORT: ClassVar[tuple[str, ...]] = ()
+    COLUMNS: ClassVar[tuple[Column, ...]] = ()
+
+
+Capacity = Annotated[
+    str, Field(min_length=1, max_length=96, pattern=r"^(?:[a-z0-9][a-z0-9.-]{0,61}[a-z0-9]/)?[A-Za-z_][A-Za-z0-9_]{0,31}$")
+]
+"""The name of a capacity or attribute as a ResourceSlice spells it, with or without its domain."""
+
+Vendor = Annotated[str, Field(json_schema_extra={"enum": ["", *VENDORS]})]
+
+
+class DriverProfileSpec(Part):
+    """How to read the devices of one DRA driver."""
+
+    driver: str = Field(
+        min_length=1,
+        max_length=63,
+        pattern=r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$",
+        description="The driver's name, as its ResourceSlices say it in `spec.driver`.",
+        json_schema_extra=ruled(Rule("self == oldSelf", "a profile keeps its driver; make a new profile instead")),
+    )
+    vendor: Vendor = Field(
+        default="",
+        description="Whose devices they are, for asks that come from a vendor's own resource name such as "
+        "nvidia.com/gpu. Empty: such asks never land here.",
+    )
+    memory: Capacity | None = Field(
+        default=None,
+        description="The capacity that is the device's memory in bytes. Absent: the driver publishes none.",
+    )
+    compute: Capacity | None = Field(
+        default=None,
+        description="The capacity that is the device's compute, in any unit; the device's full value is one whole "
+        "device. Absent: compute is not counted by the driver. Without memory and compute only whole devices can be "
+        "asked for.",
+    )
+    model_attribute: Capacity | None = Field(
+        default=None,
+        description="The attribute that holds the device's model, for farthing.dev/gpu-model. Absent: unknown, so "
+        "asks that name a model never land here.",
+    )
+    profile_attribute: Capacity | None = Field(
+        default=None,
+        description="The attribute that holds a MIG profile such as 1g.10gb. Absent: the driver has no partitions.",
+    )
+    isolation: tuple[Isolation, ...] = Field(
+        default=("shared",),
+        min_length=1,
+        max_length=4,
+        description="Levels that every device of the driver can deliver, where the device's own attributes "
+        "isolationShared, isolationSoft, isolationHard and isolationPartition do not say.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.memory) || !has(self.compute) || self.memory != self.compute",
+            "memory and compute must be two different capacities",
+        ),
+        Rule(
+            "!self.isolation.exists(level, level == 'partition') || has(self.profileAttribute)",
+            "isolation partition needs profileAttribute, which says what a partition is called",
+        ),
+    )
+
+
+class DriverProfile(Kind):
+    """A DRA driver whose devices Farthing owns, and how to read them.
+
+    While a profile stands, only Farthing allocates that driver's devices. Deleting it gives them back to
+    kube-scheduler.
+    """
+
+    PLURAL: ClassVar[str] = "driverprofiles"
+    SHORT: ClassVar[tuple[str, ...]] = ("dp",)
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("Vendor", ".spec.vendor"),
+        Column("Memory", ".spec.memory"),
+        Column("Compute", ".spec.compute"),
+        Column("Isolation", ".spec.isolation"),
+    )
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule("self.metadata.name == self.spec.driver", "a profile is named after its driver, so that each has one"),
+    )
+
+    spec: DriverProfileSpec
+
+
+KINDS: Final[tuple[type[Kind], ...]] = (DriverProfile,)
+"""Every kind that is printed, in the order in which it is applied."""
