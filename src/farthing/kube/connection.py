@@ -31,6 +31,7 @@ PAGE = 500
 """Objects in one page of a list; the API server keeps the version stable over the pages."""
 
 REQUEST_SECONDS = 30.0
+CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 90.0
 """A watch that says nothing for so long is dead: bookmarks come about every minute."""
 
@@ -48,7 +49,6 @@ class Connection:
         self._session = aiohttp.ClientSession(
             base_url=credentials.server,
             connector=aiohttp.TCPConnector(ssl=credentials.ssl or False, limit=most_at_once, keepalive_timeout=120),
-            timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS, connect=10),
             headers={"User-Agent": "farthing", "Accept": "application/json"},
             trust_env=True,
         )
@@ -120,14 +120,19 @@ class Connection:
         body: Json | list[Json] | bytes | None = None,
         content_type: str = "application/json",
         params: Mapping[str, str] | None = None,
+        *,
+        seconds: float = REQUEST_SECONDS,
     ) -> bytes:
-        """One request; the raw answer. Raises what `errors.py` draws."""
+        """One request; the raw answer, within so many seconds. Raises what `errors.py` draws."""
+        patience = aiohttp.ClientTimeout(total=seconds, connect=min(seconds, CONNECT_SECONDS))
         data = body if body is None or isinstance(body, bytes) else _encode(body)
         for attempt in range(2):
             headers = await self._headers(renew=attempt > 0)
             headers["Content-Type"] = content_type
             try:
-                async with self._session.request(method, path, data=data, headers=headers, params=params) as answer:
+                async with self._session.request(
+                    method, path, data=data, headers=headers, params=params, timeout=patience
+                ) as answer:
                     content = await answer.read()
                     if answer.status < 400:
                         return content
@@ -147,7 +152,7 @@ class Connection:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": "290",
         }
-        patience = aiohttp.ClientTimeout(total=None, connect=10, sock_read=SILENCE_SECONDS)
+        patience = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
         try:
             async with self._session.get(path, params=asked, headers=await self._headers(), timeout=patience) as answer:
                 if answer.status >= 400:

@@ -7,6 +7,8 @@ object must not stop the loop.
 from datetime import datetime
 from functools import lru_cache
 
+import msgspec
+
 from farthing.kube import wire
 from farthing.kube.share import ask_of_share, is_share
 from farthing.model import cluster as model
@@ -216,6 +218,7 @@ def claim(seen: wire.Claim) -> model.Claim:
         owner=next(owners, ""),
         requests=tuple(_request(r) for r in devices.requests or ()),
         ask=ask,
+        config=_config(devices.config),
         unsupported=unsupported or _unsupported(devices),
         allocation=_allocation(seen.status.allocation),
         users=tuple((u.name, u.uid) for u in seen.status.reserved_for or () if u.resource == "pods"),
@@ -225,7 +228,8 @@ def claim(seen: wire.Claim) -> model.Claim:
 
 
 def _ask(devices: wire.ClaimDevices) -> tuple[Ask | None, str]:
-    found = [c.opaque.parameters for c in devices.config or () if c.opaque and is_share(c.opaque.parameters)]
+    entries = [_decode_config(raw) for raw in devices.config or ()]
+    found = [c.opaque.parameters for c in entries if c.opaque and is_share(c.opaque.parameters)]
     if not found:
         return None, ""
     if len(found) > 1 or len(devices.requests or ()) != 1:
@@ -234,6 +238,19 @@ def _ask(devices: wire.ClaimDevices) -> tuple[Ask | None, str]:
         return ask_of_share(found[0]), ""
     except InvalidError as error:
         return None, str(error)
+
+
+_decode_config = msgspec.json.Decoder(wire.Config).decode
+
+
+@lru_cache(maxsize=10_000)
+def _same_text(text: str) -> str:
+    """The one text for all equal texts: thousands of claims carry the same configuration."""
+    return text
+
+
+def _config(entries: list[msgspec.Raw] | None) -> tuple[str, ...]:
+    return tuple(_same_text(bytes(raw).decode()) for raw in entries or ())
 
 
 def _request(seen: wire.Request) -> model.Request:
@@ -308,7 +325,8 @@ def selected_node(selector: wire.NodeSelector | None) -> str:
 
 def device_class(seen: wire.DeviceClass) -> model.DeviceClass:
     expressions = tuple(s.cel.expression for s in seen.spec.selectors or () if s.cel)
-    return model.DeviceClass(seen.metadata.name, int(seen.metadata.resource_version), expressions)
+    version = int(seen.metadata.resource_version)
+    return model.DeviceClass(seen.metadata.name, version, expressions, _config(seen.spec.config))
 
 
 def driver_profile(seen: wire.DriverProfile) -> model.DriverProfile:

@@ -198,7 +198,7 @@ class Config(_Wire):
 class ClaimDevices(_Wire):
     requests: list[Request] | None = None
     constraints: list[Any] | None = None
-    config: list[Config] | None = None
+    config: list[msgspec.Raw] | None = None
 
 
 class ClaimSpec(_Wire):
@@ -324,6 +324,7 @@ class Slice(_Wire):
 
 class DeviceClassSpec(_Wire):
     selectors: list[Selector] | None = None
+    config: list[msgspec.Raw] | None = None
 
 
 class DeviceClass(_Wire):

@@ -228,11 +228,12 @@ class DriverProfile:
 
 @dataclass(frozen=True, slots=True)
 class DeviceClass:
-    """A device class: CEL expressions that every device of it satisfies."""
+    """A device class: CEL expressions that every device of it satisfies, and configuration for drivers as JSON."""
 
     name: str
     version: int = field(compare=False)
     selectors: tuple[str, ...] = ()
+    config: tuple[str, ...] = ()
 
     @property
     def key(self) -> Key:
@@ -267,12 +268,16 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """What a claim holds. `isolation` and `team` are as declared when it was given; empty where another wrote it."""
+    """What a claim holds. `isolation` and `team` are as declared when it was given; empty where another wrote it.
+
+    `config` is what is written beside it for the drivers, each entry as JSON; it is not read back.
+    """
 
     results: tuple[Result, ...]
     node: str = ""
     isolation: str = ""
     team: str = ""
+    config: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +286,7 @@ class Claim:
 
     `ask` is what a claim made from our template carries; a claim of the user's own has None and means its requests.
     `unsupported` is a sentence naming what we cannot plan. `users` are the pods (name, uid) it is reserved for.
+    `config` is configuration for drivers, each entry as JSON, to be handed on with the allocation.
     `protected`: it carries the finalizer that makes Kubernetes give the allocation back.
     """
 
@@ -291,6 +297,7 @@ class Claim:
     owner: str = ""
     requests: tuple[Request, ...] = ()
     ask: Ask | None = None
+    config: tuple[str, ...] = ()
     unsupported: str = ""
     allocation: Allocation | None = None
     users: tuple[tuple[str, str], ...] = ()

@@ -49,6 +49,9 @@ class Why(StrEnum):
     OTHER_GATE = "OtherGate"
     """Another scheduling gate holds it; it is placed when that is gone."""
 
+    BOOKS_WRONG = "BooksWrong"
+    """The auditor found that the shares on a device do not add up."""
+
     ORPHANED = "Orphaned"
     """The allocation's pods are all gone."""
 

@@ -9,7 +9,7 @@ not at all where two of its devices share a name. What is left out is in `faults
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farthing.model.ask import ISOLATIONS
-from farthing.model.cluster import Attribute, Device, DeviceClass, DeviceId, DriverProfile, Node, Slice
+from farthing.model.cluster import Attribute, Capacity, Device, DeviceClass, DeviceId, DriverProfile, Node, Slice
 from farthing.model.quantity import LARGEST, MIB
 
 Ints = NDArray[np.int64]
@@ -35,7 +35,8 @@ class Fleet:
     driver has no such capacity. `compute_grain` and `memory_grain` are the steps in which they may be taken.
     `levels` has a bit per level of isolation that the device can deliver. `divisible` is False for devices that
     only go as a whole. `counters` are the shared counters of partitionable devices, `consumes[i]` what device i takes
-    of them, as (index of the counter, amount).
+    of them, as (index of the counter, amount). `extras[i]` are capacities of a divisible device i that are neither
+    compute nor memory. `special` lists the devices that have either.
     """
 
     nodes: tuple[Node, ...]
@@ -65,7 +66,9 @@ class Fleet:
     counters: tuple[tuple[str, str, str, str], ...]
     counter_size: Ints
     consumes: Mapping[int, tuple[tuple[int, int], ...]]
+    extras: Mapping[int, tuple[tuple[str, Capacity], ...]]
     faults: tuple[str, ...]
+    special: tuple[int, ...]
     memo: dict[Any, Any] = field(default_factory=dict)
 
     def attribute(self, device: int, name: str) -> Attribute | None:
@@ -102,6 +105,12 @@ def build_fleet(
     models, model_of = _coded(_model(spec, device, by_driver[device.driver]) for _, device, spec in found)
     vendors, vendor_of = _coded(_vendor(spec, device, by_driver[device.driver]) for _, device, spec in found)
     counter_index = {name: i for i, name in enumerate(counters)}
+    consumes = {
+        i: tuple((counter_index[device.driver, device.pool, *use[:2]], use[2]) for use in spec.consumes)
+        for i, (_, device, spec) in enumerate(found)
+        if spec.consumes
+    }
+    extras = dict(_extras(found, by_driver))
     return Fleet(
         nodes=tuple(ordered),
         node_index=node_index,
@@ -129,12 +138,10 @@ def build_fleet(
         classes={c.name: c for c in classes},
         counters=tuple(counters),
         counter_size=np.array(list(counters.values()), dtype=np.int64),
-        consumes={
-            i: tuple((counter_index[device.driver, device.pool, *use[:2]], use[2]) for use in spec.consumes)
-            for i, (_, device, spec) in enumerate(found)
-            if spec.consumes
-        },
+        consumes=consumes,
+        extras=extras,
         faults=tuple(faults),
+        special=tuple(sorted({*consumes, *extras})),
     )
 
 
@@ -209,11 +216,21 @@ def _row(spec: Device, device: DeviceId, profile: DriverProfile) -> tuple[int, .
         max(1, compute.step or 1) if compute else 1,
         max(MIB, memory.step or MIB) if memory else MIB,
         _levels(spec, device, profile, partition=partition),
-        divisible and len(known) == len(capacity),
+        divisible,
         spec.multi,
         partition,
         bool(spec.taints),
     )
+
+
+def _extras(
+    found: _Found, profiles: Mapping[str, DriverProfile]
+) -> Iterator[tuple[int, tuple[tuple[str, Capacity], ...]]]:
+    for i, (_, device, spec) in enumerate(found):
+        profile = profiles[device.driver]
+        others = tuple(c for c in spec.capacity if c[0] not in (profile.compute, profile.memory))
+        if spec.multi and others:
+            yield i, others
 
 
 def _levels(spec: Device, device: DeviceId, profile: DriverProfile, *, partition: bool) -> int:

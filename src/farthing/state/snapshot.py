@@ -12,7 +12,8 @@ class Free:
 
     `users` counts the shares on a device; `mode` is how it is shared, a bit of `LEVEL_BIT` (0: nobody is on it; several
     bits: somebody broke the rules); `team` is the index of the team whose shares are on it (-1: nobody's, -2: several).
-    `counters` is what is left of each shared counter. `ports` are the host ports in use by node index; `others` what
+    `counters` is what is left of each shared counter, `extras` of a device's other capacities by (device index, name),
+    for devices on which a share was ever seen. `ports` are the host ports in use by node index; `others` what
     is left of other resources by (node index, name), for nodes on which a pod was ever seen.
     """
 
@@ -25,6 +26,7 @@ class Free:
     memory_of_node: Ints
     pods: Ints
     counters: Ints
+    extras: dict[tuple[int, str], int]
     ports: dict[int, frozenset[tuple[str, str, int]]]
     others: dict[tuple[int, str], int]
 
@@ -40,6 +42,7 @@ class Free:
             memory_of_node=self.memory_of_node.copy(),
             pods=self.pods.copy(),
             counters=self.counters.copy(),
+            extras=dict(self.extras),
             ports=dict(self.ports),
             others=dict(self.others),
         )

@@ -98,15 +98,18 @@ class Usage:
         compute = memory = mode = 0
         teams = set()
         for share in held:
-            used = consumption(fleet, i, share.result)
-            compute += used[0]
-            memory += used[1]
+            taken = consumption(fleet, i, share.result)
+            compute += taken[0]
+            memory += taken[1]
             mode |= LEVEL_BIT.get(share.isolation, LEVEL_BIT["shared"])  # type: ignore[call-overload]
             teams.add(self.teams.setdefault(share.team, len(self.teams)))
         free.compute[i] = fleet.compute[i] - compute
         free.memory[i] = fleet.memory[i] - memory
         free.users[i] = len(held)
         free.mode[i] = mode
+        for name, capacity in fleet.extras.get(i, ()):
+            used = sum(dict(share.result.consumed).get(name, capacity.value) for share in held)
+            free.extras[i, name] = capacity.value - used
         free.team[i] = NOBODY if not teams else teams.pop() if len(teams) == 1 else SEVERAL
 
     def _refresh_counters(self, fleet: Fleet, free: Free) -> None:
@@ -140,6 +143,7 @@ def _untouched(fleet: Fleet) -> Free:
         memory_of_node=fleet.memory_of_node.copy(),
         pods=fleet.pods.copy(),
         counters=fleet.counter_size.copy(),
+        extras={},
         ports={},
         others={},
     )

@@ -1,0 +1,164 @@
+"""One decision: a Snapshot in, a Plan out. Read this first.
+
+1. take back what cannot be used
+2. put those who wait in order
+3. let go of pods that want nothing of ours, and make the templates that others lack
+4. hold what cannot be read or is not supported
+5. place what fits, taking it off what is left
+6. hold the rest, with the reason
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+
+from farthing.decide.draft import Draft
+from farthing.decide.explain import why_not
+from farthing.decide.grant import grant
+from farthing.decide.needs import Need, needs_of
+from farthing.decide.place import Placement, place
+from farthing.decide.release import held, node_of, releases
+from farthing.model.ask import TEMPLATE_PREFIX, ask_of_template
+from farthing.model.cluster import Allocation, Claim, Key, Pod
+from farthing.model.plan import Effect, Hold, MakeTemplate, Place, Plan, Release, Ungate
+from farthing.model.reason import Reason, Why
+from farthing.state.fleet import Bools
+from farthing.state.snapshot import Snapshot, Waiting
+
+_PENDING_SECONDS: Final = 10.0
+"""Kubernetes makes claims in milliseconds; only after this a pod is told that it waits for them."""
+
+
+def plan(snapshot: Snapshot) -> Plan:
+    """Say what should happen next; change nothing."""
+    effects = list(releases(snapshot))
+    going_back = {effect.claim.key for effect in effects if isinstance(effect, Release)}
+    cycle = _Cycle(snapshot)
+    for waiting in in_order(snapshot.waiting):
+        if not any(claim.key in going_back for claim in waiting.claims):
+            effects += cycle.decide(waiting)
+    return tuple(effects)
+
+
+def in_order(waiting: tuple[Waiting, ...]) -> list[Waiting]:
+    """Higher priority first, then the older, then by name."""
+    return sorted(waiting, key=lambda w: (-w.pod.priority, w.pod.created, w.pod.key))
+
+
+class _Cycle:
+    """What one cycle has decided so far: the draft, what was granted, and which classes found no place."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.draft = Draft.of(snapshot)
+        self.promised: set[Key] = set()
+        self.failed: dict[object, Reason] = {}
+        self.templates = set(snapshot.templates)
+
+    def decide(self, waiting: Waiting) -> Iterator[Effect]:
+        """The effects for one pod, in the steps of the recipe."""
+        pod = waiting.pod
+        ours = tuple(claim for claim in waiting.claims if claim.ours)
+        yield from self._missing_templates(pod)
+        obstacle = self._obstacle(waiting, ours)
+        if obstacle is not None:
+            yield from _hold(pod, obstacle)
+        elif not waiting.complete:
+            return
+        elif not ours:
+            if pod.gated:
+                yield Ungate(pod)
+        elif not any(claim.key in self.promised for claim in ours):
+            yield from self._place(waiting, ours)
+
+    def _missing_templates(self, pod: Pod) -> Iterator[Effect]:
+        for entry in pod.claims:
+            key = Key(pod.key.namespace, entry.template)
+            if not entry.claim and key not in self.templates and ask_of_template(entry.template) is not None:
+                self.templates.add(key)
+                yield MakeTemplate(key)
+
+    def _obstacle(self, waiting: Waiting, ours: tuple[Claim, ...]) -> Reason | None:
+        """What keeps a pod from being planned at all."""
+        pod = waiting.pod
+        if pod.fault:
+            return Reason(Why.INVALID_ASK, pod.fault)
+        unreadable = [e.template for e in pod.claims if e.template.startswith(TEMPLATE_PREFIX) and not e.claim]
+        unreadable = [
+            name for name in unreadable if ask_of_template(name) is None and not self._has_template(pod, name)
+        ]
+        if unreadable:
+            return Reason(Why.INVALID_ASK, f"template {unreadable[0]} spells no ask that Farthing can read")
+        unsupported = next((claim for claim in ours if claim.unsupported), None)
+        if unsupported is not None:
+            return Reason(Why.UNSUPPORTED, f"claim {unsupported.key.name}: {unsupported.unsupported}")
+        if pod.blocked:
+            return Reason(Why.OTHER_GATE, "another scheduling gate is on it; it is placed when that is gone")
+        if not waiting.complete and self.snapshot.at - pod.created >= _PENDING_SECONDS:
+            return Reason(Why.CLAIM_PENDING, "kube-controller-manager has not made its claims yet")
+        return None
+
+    def _has_template(self, pod: Pod, name: str) -> bool:
+        return Key(pod.key.namespace, name) in self.snapshot.templates
+
+    def _place(self, waiting: Waiting, ours: tuple[Claim, ...]) -> Iterator[Effect]:
+        """Give the pod what its claims lack, on one node, or hold it."""
+        pod, has = waiting.pod, held(waiting)
+        lacking = tuple(claim for claim in ours if claim.allocation is None)
+        if not lacking:
+            if pod.gated:
+                node = node_of(self.draft.fleet, has[0])
+                yield Place(pod, node, (), _placed(node, [claim.allocation for claim in has if claim.allocation]))
+            return
+        needs = tuple(need for claim in lacking for _, need in needs_of(claim))
+        within = self._within(waiting, has)
+        question = (needs, waiting.team, pod.constraints, pod.cpu, pod.memory, pod.others, within.tobytes())
+        if question not in self.failed:
+            found = place(self.draft, pod, needs, waiting.team, within)
+            if found is not None:
+                yield self._granted(waiting, lacking, needs, found)
+                return
+            self.failed[question] = why_not(self.draft, pod, needs, waiting.team)
+        yield from (Release(claim, self.failed[question]) for claim in has)
+        yield from _hold(pod, self.failed[question])
+
+    def _within(self, waiting: Waiting, has: tuple[Claim, ...]) -> Bools:
+        """The nodes that come into question: where its other claims are, and none that refused it lately."""
+        index = self.draft.fleet.node_index
+        if has:
+            within = np.zeros(len(index), dtype=bool)
+            within[[index[node] for claim in has if (node := node_of(self.draft.fleet, claim)) in index]] = True
+        else:
+            within = np.ones(len(index), dtype=bool)
+        within[[index[name] for name in waiting.avoid if name in index]] = False
+        return within
+
+    def _granted(
+        self, waiting: Waiting, lacking: tuple[Claim, ...], needs: tuple[Need, ...], found: Placement
+    ) -> Effect:
+        """Take the placement off the draft and write it down as one effect."""
+        draft, pod, team = self.draft, waiting.pod, waiting.team
+        for need, devices in zip(needs, found.devices, strict=True):
+            for device in devices:
+                draft.take(device, need, team)
+        draft.settle_on(found.node, pod)
+        rest = iter(found.devices)
+        grants = tuple(
+            grant(draft.fleet, claim, found.node, tuple(next(rest) for _ in claim.requests), team) for claim in lacking
+        )
+        self.promised.update(claim.key for claim in lacking)
+        node = draft.fleet.nodes[found.node].name
+        allocations = [g.allocation for g in grants] + [c.allocation for c in held(waiting) if c.allocation]
+        return Place(pod, node, grants, _placed(node, allocations))
+
+
+def _hold(pod: Pod, reason: Reason) -> Iterator[Effect]:
+    """A hold, unless the pod says so already."""
+    if pod.verdict != reason:
+        yield Hold(pod, reason)
+
+
+def _placed(node: str, allocations: Sequence[Allocation]) -> Reason:
+    devices = ", ".join(sorted(result.device.name for allocation in allocations for result in allocation.results))
+    return Reason(Why.PLACED, f"on node {node}: {devices}")

@@ -1,0 +1,62 @@
+"""A snapshot to plan in: what is left, with what this plan has already given taken off."""
+
+from dataclasses import dataclass, field
+
+from farthing.decide.fit import eligible, extras
+from farthing.decide.needs import Need
+from farthing.model.cluster import Pod
+from farthing.state.fleet import LEVEL_BIT, Fleet
+from farthing.state.snapshot import Free, Snapshot
+
+UNSEEN = -3
+"""The index of a team that holds nothing yet."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """Owns its columns; `take` and `settle_on` change them."""
+
+    fleet: Fleet
+    free: Free
+    teams: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> "Draft":
+        """A draft of a snapshot. The snapshot's columns are its own copy already, so they are used as they are."""
+        return cls(snapshot.fleet, snapshot.free, {name: i for i, name in enumerate(snapshot.teams)})
+
+    def copy(self) -> "Draft":
+        """A draft to try something in."""
+        return Draft(self.fleet, self.free.copy(), dict(self.teams))
+
+    def team(self, name: str) -> int:
+        return self.teams.get(name, UNSEEN)
+
+    def take(self, device: int, need: Need, team: str) -> None:
+        """Take what the need takes of a device."""
+        sieve = eligible(self.fleet, need)
+        free = self.free
+        if not free.users[device]:
+            for counter, amount in self.fleet.consumes.get(device, ()):
+                free.counters[counter] -= amount
+        whole = not self.fleet.multi[device]
+        free.compute[device] -= self.fleet.compute[device] if whole else sieve.compute[device]
+        free.memory[device] -= self.fleet.memory[device] if whole else sieve.memory[device]
+        free.users[device] += 1
+        free.mode[device] |= LEVEL_BIT[need.isolation]
+        free.team[device] = self.teams.setdefault(team, len(self.teams))
+        others = self.fleet.extras.get(device, ())
+        for name, amount in extras(need, others).items():
+            free.extras[device, name] = free.extras.get((device, name), dict(others)[name].value) - amount
+
+    def settle_on(self, node: int, pod: Pod) -> None:
+        """Take the room that a pod takes on a node."""
+        free = self.free
+        free.cpu[node] -= pod.cpu
+        free.memory_of_node[node] -= pod.memory
+        free.pods[node] -= 1
+        if pod.constraints.ports:
+            free.ports[node] = free.ports.get(node, frozenset()) | frozenset(pod.constraints.ports)
+        for name, amount in pod.others:
+            offered = dict(self.fleet.nodes[node].others).get(name, 0)
+            free.others[node, name] = free.others.get((node, name), offered) - amount

@@ -1,0 +1,63 @@
+"""What the spoke watches: for each kind its path, how it is decoded, and which noun of `model` it becomes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from farthing.kube import convert, wire
+from farthing.kube.convert_slice import resource_slice
+from farthing.model import cluster as model
+from farthing.model.cluster import Key, Thing
+
+_RESOURCE: Final = "/apis/resource.k8s.io/v1"
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One watched kind. `path` lists it over all namespaces."""
+
+    kind: type[Thing]
+    path: str
+    _decode: Callable[[bytes | msgspec.Raw], Any]
+    _convert: Callable[[Any], Thing]
+
+    def thing(self, raw: bytes | msgspec.Raw) -> Thing:
+        """The noun behind one object's JSON; msgspec.ValidationError or ValueError where there is none."""
+        return self._convert(self._decode(raw))
+
+
+def _resource(kind: type[Thing], path: str, shape: type[Any], to_model: Callable[[Any], Thing]) -> Resource:
+    return Resource(kind, path, msgspec.json.Decoder(shape).decode, to_model)
+
+
+PODS: Final = _resource(model.Pod, "/api/v1/pods", wire.Pod, convert.pod)
+CLAIMS: Final = _resource(model.Claim, f"{_RESOURCE}/resourceclaims", wire.Claim, convert.claim)
+SLICES: Final = _resource(model.Slice, f"{_RESOURCE}/resourceslices", wire.Slice, resource_slice)
+NODES: Final = _resource(model.Node, "/api/v1/nodes", wire.Node, convert.node)
+NAMESPACES: Final = _resource(model.Namespace, "/api/v1/namespaces", wire.Namespace, convert.namespace)
+TEMPLATES: Final = _resource(model.Template, f"{_RESOURCE}/resourceclaimtemplates", wire.Template, convert.template)
+CLASSES: Final = _resource(model.DeviceClass, f"{_RESOURCE}/deviceclasses", wire.DeviceClass, convert.device_class)
+PROFILES: Final = _resource(
+    model.DriverProfile, "/apis/farthing.dev/v1/driverprofiles", wire.DriverProfile, convert.driver_profile
+)
+
+WATCHED: Final = (PROFILES, CLASSES, NAMESPACES, NODES, SLICES, TEMPLATES, CLAIMS, PODS)
+"""Everything that a decision looks at, in an order in which the first listing makes sense."""
+
+
+def pod_path(key: Key, subresource: str = "") -> str:
+    return f"/api/v1/namespaces/{key.namespace}/pods/{key.name}{subresource}"
+
+
+def claim_path(key: Key, subresource: str = "") -> str:
+    return f"{_RESOURCE}/namespaces/{key.namespace}/resourceclaims/{key.name}{subresource}"
+
+
+def templates_path(namespace: str) -> str:
+    return f"{_RESOURCE}/namespaces/{namespace}/resourceclaimtemplates"
+
+
+def slice_path(name: str) -> str:
+    return f"{SLICES.path}/{name}"

@@ -1,0 +1,153 @@
+"""Following one kind: a list, then its changes, for ever.
+
+The reading task only puts raw lines into the inbox; whoever reads the inbox decodes. A watch that ends is resumed from
+the last version; when that version is no longer kept (410), everything is listed anew and the difference is news.
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+import structlog
+
+from farthing.kube.connection import Connection
+from farthing.kube.resources import Resource
+from farthing.model.cluster import Key
+from farthing.model.errors import ExpiredError, FarthingError, InvalidError, TransientError
+from farthing.model.plan import Gone, Listed, Observation, Seen
+
+_log = structlog.get_logger(__name__)
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.2, 15.0
+
+
+class _EventMeta(msgspec.Struct, rename="camel", gc=False):
+    name: str = ""
+    namespace: str = ""
+    resource_version: str = "0"
+
+
+class _EventObject(msgspec.Struct, gc=False):
+    metadata: _EventMeta = msgspec.field(default_factory=_EventMeta)
+    code: int = 0
+    message: str = ""
+
+
+class _Event(msgspec.Struct, gc=False):
+    type: str
+    object: msgspec.Raw
+
+
+class RawList(msgspec.Struct):
+    """A list whose items are not decoded yet."""
+
+    items: list[msgspec.Raw] = []
+    metadata: _EventMeta = msgspec.field(default_factory=_EventMeta)
+
+
+_decode_event = msgspec.json.Decoder(_Event).decode
+_decode_object = msgspec.json.Decoder(_EventObject).decode
+read_list = msgspec.json.Decoder(RawList).decode
+
+
+@dataclass
+class Inbox:
+    """Raw news from all watches, in the order of arrival; `waiting` is set while there is any.
+
+    `complaint` is called with a sentence for objects that could not be read.
+    """
+
+    complaint: Callable[[str], None]
+    waiting: asyncio.Event = field(default_factory=asyncio.Event)
+    _lines: deque[tuple[Resource, bytes | tuple[list[msgspec.Raw], int]]] = field(default_factory=deque)
+
+    def put(self, resource: Resource, line: bytes | tuple[list[msgspec.Raw], int]) -> None:
+        self._lines.append((resource, line))
+        self.waiting.set()
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def drain(self, most: int = 2000) -> Iterator[Observation]:
+        """Decode and remove up to `most` pieces of news."""
+        for _ in range(min(most, len(self._lines))):
+            resource, line = self._lines.popleft()
+            news = self._read_event(resource, line) if isinstance(line, bytes) else self._read_list(resource, *line)
+            if news is not None:
+                yield news
+        if not self._lines:
+            self.waiting.clear()
+
+    def _read_event(self, resource: Resource, line: bytes) -> Observation | None:
+        event = _decode_event(line)
+        try:
+            if event.type == "DELETED":
+                meta = _decode_object(event.object).metadata
+                return Gone(resource.kind, _key(meta), int(meta.resource_version))
+            return Seen(resource.thing(event.object))
+        except (msgspec.ValidationError, InvalidError, ValueError) as error:
+            self.complaint(f"an object under {resource.path} cannot be read and is left out: {error}")
+            return None
+
+    def _read_list(self, resource: Resource, items: list[msgspec.Raw], version: int) -> Listed:
+        things = []
+        for item in items:
+            try:
+                things.append(resource.thing(item))
+            except (msgspec.ValidationError, InvalidError, ValueError) as error:
+                self.complaint(f"an object under {resource.path} cannot be read and is left out: {error}")
+        return Listed(resource.kind, tuple(things), version)
+
+
+def _key(meta: _EventMeta) -> Key:
+    return Key(meta.namespace, meta.name)
+
+
+async def follow(connection: Connection, resource: Resource, inbox: Inbox, listed: asyncio.Event) -> None:
+    """Put everything that happens to one kind into the inbox until cancelled. `listed` is set after the first list."""
+    version = ""
+    wait = _FIRST_WAIT
+    while True:
+        try:
+            if not version:
+                version = await _list(connection, resource, inbox)
+                listed.set()
+            async for line in connection.watch(resource.path, version):
+                version = _next_version(resource, line, version, inbox)
+                wait = _FIRST_WAIT
+        except ExpiredError:
+            version = ""
+            continue
+        except TransientError as error:
+            _log.warning("watch interrupted", path=resource.path, error=str(error))
+        except FarthingError as error:
+            _log.error("watch refused", path=resource.path, error=str(error))
+        await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 -- spreads reconnects, keeps no secret
+        wait = min(wait * 2, _LONGEST_WAIT)
+
+
+async def _list(connection: Connection, resource: Resource, inbox: Inbox) -> str:
+    items: list[msgspec.Raw] = []
+    version = "0"
+    async for page in connection.pages(resource.path):
+        content = read_list(page)
+        items += content.items
+        version = content.metadata.resource_version
+    inbox.put(resource, (items, int(version)))
+    return version
+
+
+def _next_version(resource: Resource, line: bytes, version: str, inbox: Inbox) -> str:
+    """Pass one line of a watch on; the version to resume from after it."""
+    event = _decode_event(line)
+    found = _decode_object(event.object)
+    if event.type == "ERROR":
+        if found.code == 410:
+            raise ExpiredError(found.message)
+        raise TransientError(found.message)
+    if event.type != "BOOKMARK":
+        inbox.put(resource, line)
+    return found.metadata.resource_version or version

@@ -1,0 +1,188 @@
+"""The loop of one cluster: read, decide, apply.
+
+Everything the spoke knows it learned from the API server, and learns again when it starts. Its six steps are in
+`_turn`; a turn is taken when there is news, and at least once a second, since some decisions are about time.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import structlog
+
+from farthing.decide.cycle import plan
+from farthing.kube.apply import Applier
+from farthing.kube.watch import Inbox
+from farthing.model.errors import ConflictError, FarthingError, NotFoundError
+from farthing.model.plan import Effect, Hold, MakeTemplate, Place, Plan, Release
+from farthing.model.reason import Reason
+from farthing.spoke.events import Events
+from farthing.spoke.metrics import Metrics
+from farthing.state.snapshot import Snapshot
+from farthing.state.world import World
+
+_log = structlog.get_logger(__name__)
+
+TICK_SECONDS: Final = 1.0
+SWEEP_SECONDS: Final = 5.0
+AT_ONCE: Final = 48
+"""Effects being written at the same time."""
+
+RETELL_SECONDS: Final = 30.0
+"""A pod that waits for the same reason is told new numbers at most so often."""
+
+RETRY_SECONDS: Final = 2.0
+"""What failed is left alone for so long."""
+
+
+class Clocks(Protocol):
+    """The time, three ways: for decisions (since 1970), for durations (never jumps), as Kubernetes writes it."""
+
+    def now(self) -> float: ...
+    def steady(self) -> float: ...
+    def stamp(self) -> str: ...
+
+
+@dataclass
+class Loop:
+    """One spoke at work. `leading` says whether its decisions count; while it is False, it only listens."""
+
+    world: World
+    inbox: Inbox
+    applier: Applier
+    events: Events
+    metrics: Metrics
+    clocks: Clocks
+    leading: Callable[[], bool]
+
+    def __post_init__(self) -> None:
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._told: dict[str, tuple[Reason, float]] = {}
+        self._failed: dict[object, float] = {}
+        self._swept = float("-inf")
+        self._again = asyncio.Event()
+
+    async def run(self) -> None:
+        """Take turns until cancelled."""
+        while True:
+            await self._news()
+            took = self._turn()
+            await asyncio.sleep(min(took, TICK_SECONDS))
+
+    async def _news(self) -> None:
+        """Wait for something to think about, or for time to pass."""
+        waits = [asyncio.ensure_future(event.wait()) for event in (self.inbox.waiting, self._again)]
+        await asyncio.wait(waits, timeout=TICK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        self._again.clear()
+
+    def _turn(self) -> float:
+        """One turn; how many seconds it took."""
+        start = self.clocks.steady()
+        at = self.clocks.now()
+        # 1. believe what was seen
+        for news in self.inbox.drain():
+            self.world.fold(news, at)
+        if not self.leading():
+            return 0.0
+        # 2. now and then, look for what nobody uses
+        if start - self._swept >= SWEEP_SECONDS:
+            self._swept = start
+            self.world.sweep(at)
+            self._told = {uid: told for uid, told in self._told.items() if start - told[1] < RETELL_SECONDS}
+        # 3. freeze
+        snapshot = self.world.snapshot(at)
+        # 4. decide
+        decided = plan(snapshot)
+        # 5. carry out
+        for effect in self._worth_writing(decided, start):
+            self._launch(effect)
+        # 6. tell
+        took = self.clocks.steady() - start
+        self._show(snapshot, took)
+        return took
+
+    # Choosing -----------------------------------------------------------------------------------------------------
+
+    def _worth_writing(self, decided: Plan, at: float) -> list[Effect]:
+        """The plan without what failed a moment ago, and without holds that say nothing new."""
+        self._failed = {key: since for key, since in self._failed.items() if at - since < RETRY_SECONDS}
+        return [
+            effect for effect in decided if _key(effect) not in self._failed and not self._tells_nothing(effect, at)
+        ]
+
+    def _tells_nothing(self, effect: Effect, at: float) -> bool:
+        if not isinstance(effect, Hold):
+            return False
+        known, since = self._told.get(effect.pod.uid, (effect.pod.verdict, float("-inf")))
+        same = known is not None and known.why is effect.reason.why and effect.pod.verdict is not None
+        return same and at - since < RETELL_SECONDS
+
+    # Carrying out -------------------------------------------------------------------------------------------------
+
+    def _launch(self, effect: Effect) -> None:
+        self.world.assume(effect, self.clocks.now())
+        task = asyncio.create_task(self._carry_out(effect))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry_out(self, effect: Effect) -> None:
+        kind = type(effect).__name__
+        outcome = "failed"
+        try:
+            async with self._slots:
+                with self.metrics.apply.labels(kind).time():
+                    for news in await self.applier.apply(effect):
+                        self.world.fold(news, self.clocks.now())
+            outcome = "done"
+            await self._tell(effect)
+        except (ConflictError, NotFoundError) as error:
+            outcome = "overtaken"
+            _log.debug("overtaken by events", effect=kind, error=str(error))
+        except FarthingError as error:
+            self._failed[_key(effect)] = self.clocks.steady()
+            _log.warning("not carried out", effect=kind, error=str(error))
+        finally:
+            self.world.settle(effect, self.clocks.now())
+            self.metrics.effects.labels(kind, outcome).inc()
+            self._again.set()
+
+    async def _tell(self, effect: Effect) -> None:
+        """Events for people, where something is new."""
+        if isinstance(effect, Hold):
+            pod, reason = effect.pod, effect.reason
+            self._told[pod.uid] = (reason, self.clocks.steady())
+            if pod.verdict is None or pod.verdict.why is not reason.why:
+                await self.events.tell(pod, reason, "Holding", warning=True)
+        elif isinstance(effect, Place):
+            self._told.pop(effect.pod.uid, None)
+
+    def _show(self, snapshot: Snapshot, took: float) -> None:
+        self.metrics.cycle.observe(took)
+        self.metrics.show_fleet(snapshot.fleet, snapshot.free)
+        self.metrics.waiting.clear()
+        for waiting in snapshot.waiting:
+            verdict = waiting.pod.verdict
+            self.metrics.waiting.labels(verdict.why.value if verdict else "New").inc()
+
+    async def end(self) -> None:
+        """Stop what is still being written."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _key(effect: Effect) -> object:
+    """What a failure is remembered by."""
+    match effect:
+        case Release(claim=claim):
+            return ("release", claim.key)
+        case MakeTemplate(key=key):
+            return ("template", key)
+        case Place(pod=pod) | Hold(pod=pod):
+            return (type(effect), pod.uid)
+        case _:
+            return effect

@@ -1,0 +1,146 @@
+"""Putting a spoke together and keeping it running: connection, watches, lease, loop, auditor, metrics.
+
+A spoke that loses its leadership forgets everything and starts over, so that nothing it believed while it could not
+see enters a decision.
+"""
+
+import asyncio
+import contextlib
+import datetime as dt
+import os
+import signal
+import socket
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from prometheus_client import start_http_server
+
+from farthing.kube.apply import Applier
+from farthing.kube.connection import Connection
+from farthing.kube.resources import WATCHED
+from farthing.kube.watch import Inbox, follow
+from farthing.model.errors import FarthingError
+from farthing.spoke.audit import AUDIT_SECONDS, Auditor
+from farthing.spoke.events import Events
+from farthing.spoke.lease import DURATION_SECONDS, Lease
+from farthing.spoke.loop import Loop
+from farthing.spoke.metrics import Metrics
+from farthing.state.world import World
+
+_log = structlog.get_logger(__name__)
+
+
+class SystemClocks:
+    """The machine's clocks."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def steady(self) -> float:
+        return time.monotonic()
+
+    def stamp(self) -> str:
+        return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def second_stamp(self) -> str:
+        """Without fractions, as conditions have it."""
+        return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a spoke runs. `metrics_port` 0 means no metrics server; it listens on `metrics_host` only."""
+
+    kubeconfig: Path | None = None
+    context: str = ""
+    namespace: str = "farthing-system"
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 0
+    lease_seconds: int = DURATION_SECONDS
+    audit_seconds: float = AUDIT_SECONDS
+
+
+async def run(settings: Settings) -> None:
+    """Be a spoke until told to stop (SIGTERM, SIGINT)."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    metrics = Metrics()
+    if settings.metrics_port:
+        start_http_server(settings.metrics_port, settings.metrics_host, registry=metrics.registry)
+    while not stop.is_set():
+        await _one_term(settings, metrics, stop)
+
+
+async def _one_term(settings: Settings, metrics: Metrics, stop: asyncio.Event) -> None:
+    """From the first list to the loss of the leadership, or to the end."""
+    clocks = SystemClocks()
+    identity = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    async with contextlib.AsyncExitStack() as stack:
+        connection = await stack.enter_async_context(Connection.from_kubeconfig(settings.kubeconfig, settings.context))
+        lease = Lease(
+            connection,
+            settings.namespace,
+            identity,
+            steady=clocks.steady,
+            stamp=clocks.stamp,
+            duration=settings.lease_seconds,
+        )
+        loop = _assemble(connection, lease, metrics, clocks, identity)
+        listed = [asyncio.Event() for _ in WATCHED]
+        follows = (follow(connection, kind, loop.inbox, event) for kind, event in zip(WATCHED, listed, strict=True))
+        auditor = Auditor(connection, loop, loop.events, settings.audit_seconds)
+        tasks = [asyncio.create_task(work) for work in (*follows, lease.hold(), _lead(loop, lease, listed, auditor))]
+        stack.push_async_callback(_end, tasks)
+        ending = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait([*tasks, ending], return_when=asyncio.FIRST_COMPLETED)
+        ending.cancel()
+        metrics.leading.set(0)
+        if stop.is_set():
+            with contextlib.suppress(FarthingError):
+                await lease.give_up()
+        for task in done & set(tasks):
+            task.result()
+
+
+def _assemble(connection: Connection, lease: Lease, metrics: Metrics, clocks: SystemClocks, identity: str) -> Loop:
+    def complain(sentence: str) -> None:
+        metrics.unreadable.inc()
+        _log.warning("unreadable", problem=sentence)
+
+    return Loop(
+        world=World(),
+        inbox=Inbox(complain),
+        applier=Applier(connection, clocks.second_stamp, lease.may_write, lease.safety - 0.5, metrics.request_timer),
+        events=Events(connection, identity, clocks.stamp),
+        metrics=metrics,
+        clocks=clocks,
+        leading=lease.may_write,
+    )
+
+
+async def _lead(loop: Loop, lease: Lease, listed: list[asyncio.Event], auditor: Auditor) -> None:
+    """Listen until everything is listed and the lease is ours, then decide until it no longer is."""
+    for event in listed:
+        await event.wait()
+    _log.info("everything is listed")
+    await lease.held.wait()
+    loop.metrics.leading.set(1)
+    work = [asyncio.create_task(loop.run()), asyncio.create_task(auditor.run())]
+    try:
+        while lease.held.is_set():
+            done, _ = await asyncio.wait(work, timeout=lease.duration / 8)
+            for task in done:
+                task.result()
+    finally:
+        await _end(work)
+        await loop.end()
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
