@@ -226,7 +226,12 @@ def _pod_template(amount: str) -> Json:
 
 def _deployment(amount: str) -> Json:
     spec = {"selector": {"matchLabels": {"app": "farthing-probe"}}, "template": _pod_template(amount)}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"generateName": "farthing-probe-"}, "spec": spec}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"generateName": "farthing-probe-"},
+        "spec": spec,
+    }
 
 
 _POD: Final[Json] = _pod_template("1") | {"apiVersion": "v1", "kind": "Pod"}

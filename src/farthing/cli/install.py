@@ -57,7 +57,9 @@ def install(
     if output is Format.table:
         typer.echo(f"Farthing is installed in Kubernetes {version}, and its policies are in force.")
         for name in unmanaged:
-            typer.echo(f"Devices of {name} stay with kube-scheduler; `farthing install --driver {name}` takes them over.")
+            typer.echo(
+                f"Devices of {name} stay with kube-scheduler; `farthing install --driver {name}` takes them over."
+            )
         typer.echo(f"Namespaces whose unchanged manifests shall be planned need the label {MANAGED}=true.")
 
 
