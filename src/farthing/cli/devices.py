@@ -93,7 +93,9 @@ def _levels(bits: int) -> tuple[str, ...]:
 def chosen(rows: list[DeviceRow], node: str, model: str, *, free: bool) -> list[DeviceRow]:
     """The rows that the filters let through; NotFoundError where a filter names what is not there."""
     if node and not any(row.node == node for row in rows):
-        raise NotFoundError(f"no node {node!r} has devices that Farthing plans; `farthing top nodes` lists those that do")
+        raise NotFoundError(
+            f"no node {node!r} has devices that Farthing plans; `farthing top nodes` lists those that do"
+        )
     wanted = model_name(model)
     models = sorted({row.model for row in rows if row.model})
     if model and not any(f"-{wanted}-" in f"-{known.lower()}-" for known in models):

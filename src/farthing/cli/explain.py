@@ -2,12 +2,13 @@
 
 import asyncio
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from farthing.cli.judgement import Judgement, judge, on_its_way, wanted
 from farthing.cli.leader import Leader, read_leader
@@ -52,7 +53,9 @@ class Excluded:
 
 @dataclass(frozen=True)
 class Explanation:
-    """All about one pod at the instant `at` (seconds since 1970). `state` is waiting, on its way, running, finished, deleting or not ours.
+    """All about one pod at the instant `at` (seconds since 1970).
+
+    `state` is waiting, on its way, running, finished, deleting or not ours.
 
     `ahead` pods of `line` are looked at before it; both are None where it does not wait for devices.
     `nodes_left` is how many nodes nothing excludes.
@@ -64,8 +67,8 @@ class Explanation:
     asks: tuple[str, ...]
     team: str
     age_seconds: float
-    reason: str
-    sentence: str
+    reason: str = ""
+    sentence: str = ""
     ahead: int | None = None
     line: int | None = None
     nodes_left: int | None = None
@@ -133,29 +136,34 @@ def _unknown(seen: Look, key: Key) -> str:
 def explanation(seen: Look, pod: Pod, raw: Json, leader: Leader) -> Explanation:
     """Everything that can be said of one pod. `raw` is the pod as the API server has it."""
     waiting = next((w for w in seen.snapshot().waiting if w.pod.key == pod.key), None)
-    held = tuple(_held(seen, share, _placed_at(raw)) for share in shares(seen) if pod.key in share.pods)
     namespace = seen.world.get(Namespace, Key("", pod.key.namespace))
-    facts: dict[str, Any] = {
-        "pod": str(pod.key),
-        "at": seen.at,
-        "asks": _asks(seen, pod),
-        "team": pod.team or (namespace.team if namespace else "") or pod.key.namespace,
-        "age_seconds": max(0.0, seen.at - pod.created),
-        "shares": held,
-    }
-    if not is_ours(seen, pod) and not facts["asks"]:
-        return Explanation(**facts, state="not ours", reason="", sentence=_not_ours(raw))
-    if pod.over or pod.deleting or waiting is None:
-        return Explanation(**facts, **_past_waiting(pod, held))
+    base = Explanation(
+        pod=str(pod.key),
+        at=seen.at,
+        state="not ours",
+        asks=_asks(seen, pod),
+        team=pod.team or (namespace.team if namespace else "") or pod.key.namespace,
+        age_seconds=max(0.0, seen.at - pod.created),
+        shares=tuple(_held(seen, share, _placed_at(raw)) for share in shares(seen) if pod.key in share.pods),
+    )
+    if not is_ours(seen, pod) and not base.asks:
+        return replace(base, sentence=_not_ours(pod, raw))
+    if pod.over:
+        back = "kube-controller-manager is taking its shares back" if base.shares else "its shares are free"
+        return replace(base, state="finished", sentence=f"it is over, and {back}")
+    if pod.deleting:
+        return replace(base, state="deleting", sentence="it is being deleted; its shares go back when it is gone")
+    if waiting is None:
+        return replace(base, state="running", sentence=f"on node {pod.node}")
     if on_its_way(waiting) and not pod.gated:
-        return Explanation(**facts, state="on its way", **_on_its_way(pod, waiting))
-    return Explanation(**facts, state="waiting", **_waiting(seen, judge(seen, waiting), leader))
+        return _on_its_way(base, waiting)
+    return _waiting(base, seen, judge(seen, waiting), leader)
 
 
 def _asks(seen: Look, pod: Pod) -> tuple[str, ...]:
-    given = (need for claim in claims_of(seen, pod) if claim.ours for _, need in needs_of(claim))
-    unmade = wanted(seen, pod)[len([n for c in claims_of(seen, pod) if c.ours and not c.allocation for n in c.requests]) :]
-    return tuple(str(need) for need in (*given, *unmade))
+    """What all its claims ask for, given or not."""
+    given = [n for c in claims_of(seen, pod) if c.ours and c.allocation for _, n in needs_of(c)]
+    return tuple(str(need) for need in (*given, *wanted(seen, pod)))
 
 
 def _placed_at(raw: Json) -> float | None:
@@ -182,70 +190,67 @@ def _held(seen: Look, share: Share, since: float | None) -> HeldShare:
     )
 
 
-def _not_ours(raw: Json) -> str:
+def _not_ours(pod: Pod, raw: Json) -> str:
     if GPU in raw["metadata"].get("annotations", {}):
         return (
             f"it carries {GPU}, but had no effect: it was created before Farthing was installed, names its node "
             "itself, or is in a namespace that Farthing leaves alone; create it anew"
         )
-    return f"it asks for nothing of Farthing's (no {GPU}, no claim of our device class); kube-scheduler alone decides"
+    said = f", and says: {pod.refusal}" if pod.refusal else ""
+    return f"it carries no {GPU} and no claim of Farthing's device class; kube-scheduler alone decides on it{said}"
 
 
-def _past_waiting(pod: Pod, held: tuple[HeldShare, ...]) -> dict[str, str]:
-    if pod.over:
-        what = "still holds its shares, which kube-controller-manager is taking back" if held else "its shares are free"
-        return {"state": "finished", "reason": "", "sentence": f"it is over, and {what}"}
-    if pod.deleting:
-        return {"state": "deleting", "reason": "", "sentence": "it is being deleted; its shares go back when it is gone"}
-    reason, sentence = (pod.verdict.why.value, pod.verdict.sentence) if pod.verdict and pod.placed else ("", "")
-    return {"state": "running", "reason": reason, "sentence": sentence or f"on node {pod.node}"}
-
-
-def _on_its_way(pod: Pod, waiting: Waiting) -> dict[str, str]:
+def _on_its_way(base: Explanation, waiting: Waiting) -> Explanation:
+    pod = waiting.pod
     if pod.refusal:
-        return {
-            "reason": Why.REFUSED_BY_SCHEDULER.value,
-            "sentence": f"it has its shares, but kube-scheduler says: {pod.refusal}. "
-            "The spoke frees them and places it anew where this lasts",
-        }
+        sentence = (
+            f"it has its shares, but kube-scheduler says: {pod.refusal}. "
+            "Where this lasts, the spoke frees them and places it anew"
+        )
+        return replace(base, state="on its way", reason=Why.REFUSED_BY_SCHEDULER.value, sentence=sentence)
     node = pod.nominated or next((c.allocation.node for c in waiting.claims if c.allocation), "")
-    return {"reason": Why.PLACED.value, "sentence": f"it has its shares on node {node}; kube-scheduler binds it next"}
+    sentence = f"it has its shares on node {node}; kube-scheduler binds it next"
+    return replace(base, state="on its way", reason=Why.PLACED.value, sentence=sentence)
 
 
-def _waiting(seen: Look, found: Judgement, leader: Leader) -> dict[str, Any]:
+def _waiting(base: Explanation, seen: Look, found: Judgement, leader: Leader) -> Explanation:
     sentence = found.reason.sentence
     if found.fits:
         then = "the spoke places it in a moment" if leader.leads else f"but nobody acts on it: {leader.sentence}"
         sentence = f"nothing stands in its way, it would go {sentence}; {then}"
-    out = {name for exclusion in found.exclusions for name in exclusion.nodes}
-    return {
-        "reason": found.reason.why.value,
-        "sentence": sentence,
-        "ahead": found.ahead,
-        "line": found.line,
-        "nodes_left": len(seen.world.fleet.nodes) - len(out) if found.exclusions or found.fits else None,
-        "excluded": tuple(Excluded(e.why.value, e.sentence, e.nodes) for e in found.exclusions),
-    }
+    out = sum(len(exclusion.nodes) for exclusion in found.exclusions)
+    return replace(
+        base,
+        state="waiting",
+        reason=found.reason.why.value,
+        sentence=sentence,
+        ahead=found.ahead,
+        line=found.line,
+        nodes_left=len(seen.world.fleet.nodes) - out if out or found.fits else None,
+        excluded=tuple(Excluded(e.why.value, e.sentence, e.nodes) for e in found.exclusions),
+    )
 
 
 # For people -------------------------------------------------------------------------------------------------------
 
-_STYLE = {"running": "green", "waiting": "yellow", "on its way": "cyan"}
+_STYLE: Final = {"running": "green", "waiting": "yellow", "on its way": "cyan"}
 
 
 def _show(out: Console, found: Explanation) -> None:
-    out.print(f"[bold]{found.pod}[/bold]  [{_STYLE.get(found.state, 'default')}]{found.state}[/]", soft_wrap=True)
+    out.print(Text.assemble((found.pod, "bold"), "  ", (found.state, _STYLE.get(found.state, ""))))
     if found.asks:
-        out.print(f"asks for {' and '.join(found.asks)}, team {found.team}, created {age(found.age_seconds)} ago")
-    if found.reason and not (found.state == "running"):
-        out.print(f"[bold]{found.reason}[/bold]: {found.sentence}")
+        asks = " and ".join(found.asks)
+        out.print(f"asks for {asks}; team {found.team}; created {age(found.age_seconds)} ago", markup=False)
+    if found.reason:
+        out.print(Text.assemble((found.reason, "bold"), f": {found.sentence}"))
     elif not found.shares:
-        out.print(found.sentence)
+        out.print(found.sentence, markup=False)
     if found.shares:
         _show_shares(out, found)
     if found.line:
-        place = "it is first" if not found.ahead else f"{counted(found.ahead, 'pod')} looked at before it"
-        out.print(f"\nIn line with {counted(found.line, 'pod')} that wait for devices: {place}.")
+        before = "it is looked at first" if not found.ahead else f"{found.ahead:,} are looked at before it"
+        waits = "1 pod waits" if found.line == 1 else f"{found.line:,} pods wait"
+        out.print(f"\n{waits} for devices; {before}.")
     if found.excluded:
         _show_excluded(out, found)
 

@@ -59,7 +59,9 @@ def on_its_way(waiting: Waiting) -> bool:
 
 def wanted(look: Look, pod: Pod) -> tuple[Need, ...]:
     """What a pod still wants: of its claims, and of templates from which Kubernetes has not made claims yet."""
-    made = (need for claim in claims_of(look, pod) if claim.ours and not claim.allocation for _, need in needs_of(claim))
+    made = (
+        need for claim in claims_of(look, pod) if claim.ours and not claim.allocation for _, need in needs_of(claim)
+    )
     asks = (ask_of_template(entry.template) for entry in pod.claims if not entry.claim)
     return (*made, *(Need(ask.count, DEVICE_CLASS, ask) for ask in asks if ask))
 

@@ -1,14 +1,12 @@
 """Which spoke decides, as its Lease says."""
 
 from dataclasses import dataclass
-from typing import Final
 
+from farthing.api.names import NAMESPACE
 from farthing.kube.connection import Connection
 from farthing.kube.convert import instant
 from farthing.model.errors import NotFoundError
-
-NAMESPACE: Final = "farthing-system"
-LEASE: Final = "farthing-spoke"
+from farthing.spoke.lease import DURATION_SECONDS, NAME
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class Leader:
 
 async def read_leader(connection: Connection, at: float, namespace: str = NAMESPACE) -> Leader:
     """Who leads at the instant `at`."""
-    path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{LEASE}"
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{NAME}"
     try:
         spec = (await connection.get(path))["spec"]
     except NotFoundError:
@@ -35,6 +33,6 @@ async def read_leader(connection: Connection, at: float, namespace: str = NAMESP
     renewed = at - instant(spec.get("renewTime") or "")
     if not holder:
         return Leader(False, "", renewed, "the last spoke has stopped; start one: farthing spoke")
-    if renewed > float(spec.get("leaseDurationSeconds") or 15):
+    if renewed > float(spec.get("leaseDurationSeconds") or DURATION_SECONDS):
         return Leader(False, holder, renewed, f"spoke {holder} has been silent for {renewed:.0f} s; start it again")
     return Leader(True, holder, max(0.0, renewed), "")

@@ -23,6 +23,7 @@ PIPED_WIDTH: Final = 200
 _AGES: Final = ((86400 * 2, 86400, "d"), (3600 * 2, 3600, "h"), (60 * 2, 60, "m"))
 
 Cell = str | Text
+"""A text is shown as it is, brackets and all; only a Text has styles."""
 
 
 class Column(NamedTuple):
@@ -46,8 +47,12 @@ def show_table(out: Console, columns: Sequence[Column], rows: Iterable[Sequence[
     for i in shown:
         table.add_column(columns[i].title, justify="right" if columns[i].right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(row[i] for i in shown))
+        table.add_row(*(_text(row[i]) for i in shown))
     out.print(table)
+
+
+def _text(cell: Cell) -> Text:
+    return cell if isinstance(cell, Text) else Text(cell)
 
 
 def show_json(answer: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import structlog
 import typer
 
-from farthing.cli.leader import NAMESPACE
+from farthing.api.names import NAMESPACE
 from farthing.cli.options import Context, Kubeconfig, find_kubeconfig
 from farthing.model.errors import InvalidError
 from farthing.spoke.lease import DURATION_SECONDS, SHORTEST_SECONDS
@@ -68,7 +68,7 @@ def spoke(
 
 
 def _run(settings: Settings) -> None:
-    """On uvloop where there is one: it takes half the CPU time per request."""
+    """On uvloop where there is one."""
     if sys.platform == "win32":
         asyncio.run(run(settings))
     else:

@@ -8,6 +8,7 @@ from typing import Final
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from farthing.cli.installed import missing
 from farthing.cli.judgement import in_line, on_its_way
@@ -77,8 +78,9 @@ class Status:
 def status(kubeconfig: Kubeconfig = None, context: Context = "", output: Output = Format.table) -> None:
     """One screen about a cluster: is Farthing in it, who decides, what is used, what waits and why.
 
-    The exit status is 0 where Farthing is installed, a spoke leads and the books are right, and 1 otherwise.
-    Pods that wait and devices that are left out do not change it: they may be as their users want them.
+    The exit status is 0 where Farthing is installed, a spoke leads and the books are right, else 1.
+
+    Pods that wait and devices that are left out do not change it.
 
     \b
     farthing status
@@ -95,9 +97,7 @@ def status(kubeconfig: Kubeconfig = None, context: Context = "", output: Output 
 
 async def _status(kubeconfig: Path | None, context: str) -> Status:
     async with connect(kubeconfig, context) as connection:
-        version, absent, seen = await asyncio.gather(
-            connection.get("/version"), missing(connection), look(connection)
-        )
+        version, absent, seen = await asyncio.gather(connection.get("/version"), missing(connection), look(connection))
         leader = await read_leader(connection, seen.at)
         return summary(seen, leader, connection.server, str(version["gitVersion"]), absent)
 
@@ -137,37 +137,38 @@ def waiting_rows(line: list[Waiting], at: float) -> list[WaitingRow]:
     rows = []
     for reason, pods in groups.items():
         oldest = min(pods, key=lambda pod: (pod.created, pod.key))
-        told = oldest.verdict.sentence if oldest.verdict and reason != UNDECIDED else "no spoke has looked at it yet"
-        rows.append(WaitingRow(reason, len(pods), str(oldest.key), max(0.0, at - oldest.created), told))
+        says = oldest.verdict.sentence if oldest.verdict and reason != UNDECIDED else "no spoke has looked at it yet"
+        rows.append(WaitingRow(reason, len(pods), str(oldest.key), max(0.0, at - oldest.created), says))
     return sorted(rows, key=lambda row: (-row.pods, row.reason))
 
 
 # For people -------------------------------------------------------------------------------------------------------
+
+_MODEL_COLUMNS: Final = (
+    Column("model"),
+    Column("devices", right=True),
+    Column("idle", right=True),
+    Column("use"),
+    Column("compute", right=True),
+    Column("memory given", right=True, from_width=76),
+)
+_WAITING_COLUMNS: Final = (
+    Column("waits because"),
+    Column("pods", right=True),
+    Column("oldest", right=True),
+    Column("such as"),
+    Column("it says", from_width=110),
+)
 
 
 def _show(out: Console, found: Status) -> None:
     show_table(out, (Column(""), Column("")), _facts(found), head=False)
     if found.models:
         out.print()
-        columns = (
-            Column("model"),
-            Column("devices", right=True),
-            Column("idle", right=True),
-            Column("use"),
-            Column("compute", right=True),
-            Column("memory given", right=True, from_width=76),
-        )
-        show_table(out, columns, (_model_cells(out, row) for row in found.models))
+        show_table(out, _MODEL_COLUMNS, (_model_cells(out, row) for row in found.models))
     if found.waiting:
         out.print()
-        columns = (
-            Column("waits because"),
-            Column("pods", right=True),
-            Column("oldest", right=True),
-            Column("such as"),
-            Column("it says", from_width=110),
-        )
-        show_table(out, columns, (_waiting_cells(row) for row in found.waiting))
+        show_table(out, _WAITING_COLUMNS, (_waiting_cells(row) for row in found.waiting))
         out.print("\nfarthing explain pod/NAME says more about one of them.", style="dim")
     _show_sentences(out, "Left out of the fleet", found.left_out)
     _show_sentences(out, "Objects that cannot be read", found.unreadable)
@@ -175,29 +176,34 @@ def _show(out: Console, found: Status) -> None:
 
 
 def _facts(found: Status) -> list[tuple[Cell, Cell]]:
-    leader = found.leader
-    led = f"[green]{leader.holder}[/], renewed {age(leader.renewed_seconds or 0)} ago" if leader.leads else ""
     devices = sum(row.use.devices for row in found.models)
     waiting = sum(row.pods for row in found.waiting)
+    where = f"{devices:,} on {found.nodes_with_devices:,} of {counted(found.nodes, 'node')}"
     on_the_way = f", {found.on_the_way:,} on the way" if found.on_the_way else ""
-    books = f"[red]{counted(len(found.books), 'difference')}[/]" if found.books else "[green]right[/]"
+    books = Text(counted(len(found.books), "difference"), "red") if found.books else Text("right", "green")
     return [
         ("cluster", f"{found.server}, Kubernetes {found.kubernetes}"),
         ("Farthing", _installation(found)),
-        ("spoke", led or f"[red]none leads[/]: {leader.sentence}"),
-        ("devices", f"{devices:,} on {found.nodes_with_devices:,} of {counted(found.nodes, 'node')}"
-         + (f", from {', '.join(found.drivers)}" if found.drivers else "")),
+        ("spoke", _leadership(found.leader)),
+        ("devices", where + (f"; drivers: {', '.join(found.drivers)}" if found.drivers else "")),
         ("pods", f"{found.running:,} running on shares{on_the_way}, {waiting:,} waiting"),
-        ("books", f"{books}, computed now from the live claims"),
-    ]  # fmt: skip
+        ("books", Text.assemble(books, ", computed now from the live claims")),
+    ]
 
 
-def _installation(found: Status) -> str:
+def _installation(found: Status) -> Text:
     if found.installed:
-        return "[green]installed[/]"
+        return Text("installed", "green")
     if len(found.missing) > 2 * _SHOWN:
-        return "[red]not installed[/]; install it: farthing install"
-    return f"[red]incomplete[/], lacks {several(found.missing, 2)}; repair it: farthing install"
+        return Text.assemble(("not installed", "red"), "; install it: farthing install")
+    lacks = f", lacks {several(found.missing, 2)}; repair it: farthing install"
+    return Text.assemble(("incomplete", "red"), lacks)
+
+
+def _leadership(leader: Leader) -> Text:
+    if not leader.leads:
+        return Text.assemble(("none leads", "red"), f": {leader.sentence}")
+    return Text.assemble((leader.holder, "green"), f", renewed {age(leader.renewed_seconds or 0)} ago")
 
 
 def _model_cells(out: Console, row: ModelRow) -> tuple[Cell, ...]:
@@ -211,7 +217,7 @@ def _waiting_cells(row: WaitingRow) -> tuple[Cell, ...]:
 def _show_sentences(out: Console, title: str, sentences: tuple[str, ...], style: str = "yellow") -> None:
     if not sentences:
         return
-    out.print(f"\n[{style}]{title}[/]")
+    out.print(f"\n{title}", style=style)
     for sentence in sentences[:_SHOWN]:
         out.print(f"  {sentence}", markup=False)
     if len(sentences) > _SHOWN:

@@ -1,7 +1,7 @@
 """The public trace of Alibaba's GPU cluster (2023), "openb": where its files are, how they are fetched and read.
 
-Published as data/csv of hkust-adsl/kubernetes-scheduler-simulator under Apache-2.0; described in Weng et al., "Beware of
-Fragmentation: Scheduling GPU-Sharing Workloads with Fragmentation Gradient Descent", USENIX ATC 2023. Not part of
+Published as data/csv of hkust-adsl/kubernetes-scheduler-simulator under Apache-2.0; described in Weng et al., "Beware
+of Fragmentation: Scheduling GPU-Sharing Workloads with Fragmentation Gradient Descent", USENIX ATC 2023. Not part of
 Farthing: it is read from a folder of the user's.
 """
 

@@ -72,8 +72,9 @@ def trace_row(name: str, traces: Path | None) -> TraceRow:
 def fetch_(traces: Traces = None, output: Output = Format.table) -> None:
     """Download the traces and check them; whole files or none. Needs the internet, and about 3 MB.
 
-    They go to --traces, $FARTHING_TRACES, or else Farthing's own folder, and stay what they are: data of
-    hkust-adsl/kubernetes-scheduler-simulator, Apache-2.0.
+    They go to --traces, $FARTHING_TRACES, or else Farthing's own folder.
+
+    They are data of hkust-adsl/kubernetes-scheduler-simulator, under Apache-2.0.
     """
     folder = (traces or _default()) / "openb"
     rows = asyncio.run(_fetch(folder))
@@ -90,8 +91,5 @@ def _default() -> Path:
 
 async def _fetch(folder: Path) -> list[Fetched]:
     async with aiohttp.ClientSession(timeout=_PATIENCE, trust_env=True) as session:
-        rows = []
         with Console(stderr=True).status(f"Fetching from {ORIGIN}"):
-            for name in FILES:
-                rows.append(Fetched(name, await fetch(session, name, folder), str(folder / name)))
-        return rows
+            return [Fetched(name, await fetch(session, name, folder), str(folder / name)) for name in FILES]

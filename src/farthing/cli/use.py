@@ -1,7 +1,5 @@
 """Sums of use: of devices, nodes, models and teams."""
 
-
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,5 +105,3 @@ def by_node(look: Look) -> list[NodeRow]:
 
 def _ratio(use: Use) -> float:
     return use.used / use.devices if use.devices else 0.0
-
-
