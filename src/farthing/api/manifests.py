@@ -10,13 +10,15 @@ from typing import Any, Final
 import yaml
 
 from farthing.api.crd import custom_resource_definition
-from farthing.api.profiles import BUILT_IN, profile_object, profile_of
+from farthing.api.names import OWN_DRIVER
+from farthing.api.profiles import profile_object, profile_of
 from farthing.api.templating import cel_list, objects, rendered
 from farthing.api.types import KINDS
 from farthing.model.ask import VENDORS
 
-DRIVERS: Final = tuple(BUILT_IN)
-"""The drivers that are managed where nobody says otherwise."""
+DRIVERS: Final = (OWN_DRIVER,)
+"""The drivers that are managed where nobody says otherwise. Others, like gpu.nvidia.com, are taken over only when they
+are named: pods that kube-scheduler gives their devices to today would wait for Farthing from then on."""
 
 _REFUSING: Final = (
     "10-single-writer",

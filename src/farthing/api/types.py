@@ -55,8 +55,7 @@ class Kind(Part):
 
 
 Capacity = Annotated[
-    str,
-    Field(min_length=1, max_length=96, pattern=r"^(?:[a-z0-9][a-z0-9.-]{0,61}[a-z0-9]/)?[A-Za-z_][A-Za-z0-9_]{0,31}$"),
+    str, Field(min_length=1, max_length=96, pattern=r"^(?:[a-z0-9][a-z0-9.-]{0,61}[a-z0-9]/)?[A-Za-z_][A-Za-z0-9_]{0,31}$")
 ]
 """The name of a capacity or attribute as a ResourceSlice spells it, with or without its domain."""
 

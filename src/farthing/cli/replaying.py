@@ -130,20 +130,18 @@ class Replay:
         )
 
     async def _submit(self) -> None:
+        """Create the pods in their order, not too many at once; the first error ends it."""
         slots = asyncio.Semaphore(AT_ONCE)
         begun = time.monotonic()
-
-        async def one(pod: Json) -> None:
-            async with slots:
-                await self._create(pod)
-
-        async with asyncio.TaskGroup() as group:
-            for i, pod in enumerate(self._pods):
-                if self._rate:
-                    await asyncio.sleep(max(0.0, begun + i / self._rate - time.monotonic()))
-                await slots.acquire()
-                slots.release()
-                group.create_task(one(pod))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for i, pod in enumerate(self._pods):
+                    if self._rate:
+                        await asyncio.sleep(max(0.0, begun + i / self._rate - time.monotonic()))
+                    await slots.acquire()
+                    group.create_task(self._create(pod)).add_done_callback(lambda _: slots.release())
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from errors
 
     async def _create(self, pod: Json) -> None:
         fate = self.fates[pod["metadata"]["name"]]
