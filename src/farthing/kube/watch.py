@@ -114,7 +114,7 @@ async def follow(connection: Connection, resource: Resource, inbox: Inbox, liste
     while True:
         try:
             if not version:
-                version = await _list(connection, resource, inbox)
+                version = await list_into(connection, resource, inbox)
                 listed.set()
             async for line in connection.watch(resource.path, version):
                 version = _next_version(resource, line, version, inbox)
@@ -130,7 +130,8 @@ async def follow(connection: Connection, resource: Resource, inbox: Inbox, liste
         wait = min(wait * 2, _LONGEST_WAIT)
 
 
-async def _list(connection: Connection, resource: Resource, inbox: Inbox) -> str:
+async def list_into(connection: Connection, resource: Resource, inbox: Inbox) -> str:
+    """Put all objects of one kind into the inbox, as one piece of news; the version that they are of."""
     items: list[msgspec.Raw] = []
     version = "0"
     async for page in connection.pages(resource.path):
