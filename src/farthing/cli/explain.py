@@ -55,9 +55,8 @@ class Excluded:
 class Explanation:
     """All about one pod at the instant `at` (seconds since 1970).
 
-    `state` is waiting, on its way, running, finished, deleting or not ours.
-
-    `ahead` pods of `line` are looked at before it; both are None where it does not wait for devices.
+    `state` is waiting, on its way, running, finished, deleting or not ours. `reason` is empty where nothing stands in
+    its way. `ahead` pods of `line` are looked at before it; both are None where it does not wait for devices.
     `nodes_left` is how many nodes nothing excludes.
     """
 
@@ -222,7 +221,7 @@ def _waiting(base: Explanation, seen: Look, found: Judgement, leader: Leader) ->
     return replace(
         base,
         state="waiting",
-        reason=found.reason.why.value,
+        reason="" if found.fits else found.reason.why.value,
         sentence=sentence,
         ahead=found.ahead,
         line=found.line,
