@@ -4,7 +4,17 @@ from typing import Final
 
 from farthing.model.cluster import DEVICE_CLASS, GATE, OWN_DRIVER
 
-__all__ = ["CLAIM", "DEVICE_CLASS", "FIELD_MANAGER", "GATE", "MANAGED", "NAMESPACE", "OWN_DRIVER", "SPOKE", "SPOKE_USER"]
+__all__ = [
+    "CLAIM",
+    "DEVICE_CLASS",
+    "FIELD_MANAGER",
+    "GATE",
+    "MANAGED",
+    "NAMESPACE",
+    "OWN_DRIVER",
+    "SPOKE",
+    "SPOKE_USER",
+]
 
 NAMESPACE: Final = "farthing-system"
 """Where Farthing lives."""

@@ -55,7 +55,8 @@ class Kind(Part):
 
 
 Capacity = Annotated[
-    str, Field(min_length=1, max_length=96, pattern=r"^(?:[a-z0-9][a-z0-9.-]{0,61}[a-z0-9]/)?[A-Za-z_][A-Za-z0-9_]{0,31}$")
+    str,
+    Field(min_length=1, max_length=96, pattern=r"^(?:[a-z0-9][a-z0-9.-]{0,61}[a-z0-9]/)?[A-Za-z_][A-Za-z0-9_]{0,31}$"),
 ]
 """The name of a capacity or attribute as a ResourceSlice spells it, with or without its domain."""
 
@@ -75,7 +76,7 @@ class DriverProfileSpec(Part):
     vendor: Vendor = Field(
         default="",
         description="Whose devices they are, for asks that come from a vendor's own resource name such as "
-        "nvidia.com/gpu. Empty: such asks never land here.",
+        "nvidia.com/gpu. Empty: such asks never land here. A device's own attribute `vendor` goes before it.",
     )
     memory: Capacity | None = Field(
         default=None,

@@ -47,7 +47,7 @@ class Step(NamedTuple):
 def path_of(found: Json) -> str:
     """Where the API server keeps an object."""
     metadata = found["metadata"]
-    return _PATHS[found["kind"]].format(namespace=metadata.get("namespace", "")) + "/" + metadata["name"]
+    return f"{_PATHS[found['kind']]}/{metadata['name']}".replace("{namespace}", metadata.get("namespace", ""))
 
 
 async def apply_all(connection: Connection, wanted: list[Json]) -> list[Step]:
@@ -136,7 +136,7 @@ async def _gone(connection: Connection, path: str, *, unless_alive: bool = False
 
 async def _established(connection: Connection, path: str) -> None:
     async def served() -> str:
-        conditions = (await connection.get(path)).get("status", {}).get("conditions", [])
+        conditions = (await connection.get(path)).get("status", {}).get("conditions") or []
         states = {condition["type"]: condition for condition in conditions}
         established = states.get("Established", {})
         return "" if established.get("status") == "True" else established.get("message", "it is not established yet")
@@ -152,7 +152,7 @@ async def until(what: str, missing: Callable[[], Awaitable[str]]) -> None:
     said = ""
     try:
         async with asyncio.timeout(PATIENCE):
-            while said := await missing():
+            while said := await missing():  # noqa: ASYNC110 - what is awaited happens in another program
                 await asyncio.sleep(_PAUSE)
     except TimeoutError as error:
         raise TransientError(f"waited {PATIENCE:.0f} seconds until {what}, in vain: {said}; try again") from error
@@ -226,7 +226,12 @@ def _pod_template(amount: str) -> Json:
 
 def _deployment(amount: str) -> Json:
     spec = {"selector": {"matchLabels": {"app": "farthing-probe"}}, "template": _pod_template(amount)}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"generateName": "farthing-probe-"}, "spec": spec}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"generateName": "farthing-probe-"},
+        "spec": spec,
+    }
 
 
 _POD: Final[Json] = _pod_template("1") | {"apiVersion": "v1", "kind": "Pod"}

@@ -136,7 +136,9 @@ def parse_ask(amount: str, models: str | None = None, isolation: str | None = No
 
 
 def _parse_amount(text: str) -> Ask:
-    form = next((name for name, shape in FORMS.items() if len(text) <= AMOUNT_LONGEST and re.fullmatch(shape, text)), None)
+    form = next(
+        (name for name, shape in FORMS.items() if len(text) <= AMOUNT_LONGEST and re.fullmatch(shape, text)), None
+    )
     match form:
         case "fraction":
             return Ask(milli=_milli(text))
