@@ -1,7 +1,8 @@
 """Why a pod is not placed: the reason for its user, and what excluded each node for those who look closer."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -90,13 +91,13 @@ def _not_now(draft: Draft, need: Need, team: str) -> Reason | None:
             f"{need}: no node has {need.count} devices free for it; the best has {best}, {idle} of {total} are idle",
         )
     return Reason(
-        Why.NO_CAPACITY, f"{need}: none of {total} devices that would do has enough free; {_most(draft, sieve)}"
+        Why.NO_CAPACITY, f"{need}: none of {total} devices that would do has enough free; {_most(draft, sieve.healthy)}"
     )
 
 
-def _most(draft: Draft, sieve: Eligible) -> str:
-    compute = int(draft.free.compute[sieve.healthy].max())
-    memory = int(draft.free.memory[sieve.healthy].max())
+def _most(draft: Draft, devices: Bools) -> str:
+    compute = int(draft.free.compute[devices].max())
+    memory = int(draft.free.memory[devices].max())
     return f"the most on one is {compute} compute, {format_gib(memory)}"
 
 
@@ -144,16 +145,20 @@ def exclusions(draft: Draft, pod: Pod, needs: tuple[Need, ...], team: str) -> tu
     """For every node the first thing that excludes it, nodes with the same cause together, most nodes first."""
     left = np.ones(len(draft.fleet.nodes), dtype=bool)
     found = []
-    for why, sentence, passing in _sieves(draft, pod, needs, team):
+    for why, cause, passing in _sieves(draft, pod, needs, team):
         out = left & ~passing
         left &= passing
         if out.any():
             names = tuple(draft.fleet.nodes[i].name for i in np.flatnonzero(out))
-            found.append(Exclusion(why, sentence, names))
+            found.append(Exclusion(why, cause if isinstance(cause, str) else cause(out), names))
     return tuple(sorted(found, key=lambda exclusion: (-len(exclusion.nodes), exclusion.why)))
 
 
-def _sieves(draft: Draft, pod: Pod, needs: tuple[Need, ...], team: str) -> Iterator[tuple[Why, str, Bools]]:
+_Cause = str | Callable[[Bools], str]
+"""A sentence, or what makes one about the nodes that are excluded."""
+
+
+def _sieves(draft: Draft, pod: Pod, needs: tuple[Need, ...], team: str) -> Iterator[tuple[Why, _Cause, Bools]]:
     """Causes from the lasting to the passing, each with the nodes that pass it."""
     fleet = draft.fleet
     for need in needs:
@@ -167,8 +172,19 @@ def _sieves(draft: Draft, pod: Pod, needs: tuple[Need, ...], team: str) -> Itera
     yield Why.NODE_MISMATCH, "node selector, affinity or taints", allowed(fleet, pod.constraints)
     for need in needs:
         fits = able(fleet, draft.free, need, draft.team(team))
-        yield Why.NO_CAPACITY, f"too little free on devices for {need}", _per_node(fleet, fits) >= need.count
-    yield Why.NO_NODE_ROOM, "too little cpu, memory, ports or pod slots", roomy(fleet, draft.free, pod)
+        yield Why.NO_CAPACITY, partial(_short_of, draft, need, fits), _per_node(fleet, fits) >= need.count
+    yield Why.NO_NODE_ROOM, partial(_lacking, draft, pod), roomy(fleet, draft.free, pod)
+
+
+def _short_of(draft: Draft, need: Need, fits: Bools, nodes: Bools) -> str:
+    """What the devices of nodes have too little of, with the best that one of the nodes has."""
+    fleet = draft.fleet
+    if need.count > 1:
+        return f"too few devices free for {need}; the best has {int(_per_node(fleet, fits)[nodes].max())}"
+    sieve = eligible(fleet, need)
+    here = sieve.healthy & nodes[fleet.node_of]
+    idle = int((here & (draft.free.users == 0)).sum())
+    return f"no device free for {need}; {idle} of {int(here.sum())} idle, {_most(draft, here)}"
 
 
 def _per_node(fleet: Fleet, mask: Bools) -> Ints:

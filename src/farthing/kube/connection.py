@@ -4,6 +4,7 @@ Nothing is retried here but an expired login: whoever asked knows whether asking
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +36,9 @@ CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 90.0
 """A watch that says nothing for so long is dead: bookmarks come about every minute."""
 
+_PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+"""Only where one is set does aiohttp look for a proxy: it would ask a thread for every single request."""
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -50,7 +54,7 @@ class Connection:
             base_url=credentials.server,
             connector=aiohttp.TCPConnector(ssl=credentials.ssl or False, limit=most_at_once, keepalive_timeout=120),
             headers={"User-Agent": "farthing", "Accept": "application/json"},
-            trust_env=True,
+            trust_env=any(os.environ.get(name) for name in _PROXY_VARIABLES),
         )
 
     @classmethod

@@ -24,13 +24,17 @@ _EXEC_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.
 
 @dataclass
 class Credentials:
-    """An API server and a way to prove who we are. `token_file` is read anew for each connection, as it rotates."""
+    """An API server and a way to prove who we are. `token_file` is read anew for each connection, as it rotates.
+
+    `namespace` is the one that the context prefers.
+    """
 
     server: str
     ssl: ssl.SSLContext | None
     token: str = ""
     token_file: Path | None = None
     exec: dict[str, Any] = field(default_factory=dict)
+    namespace: str = "default"
 
     async def bearer(self, *, renew: bool = False) -> str:
         """The token to send, empty where a certificate does the work. `renew` asks an exec plugin for a new one."""
@@ -73,7 +77,9 @@ def _from_file(path: Path, context: str) -> Credentials:
     link = _entry(config, "contexts", chosen, path)
     cluster = _entry(config, "clusters", link.get("cluster", ""), path)
     user = _entry(config, "users", link["user"], path) if link.get("user") else {}
-    return _credentials(path, cluster, user)
+    found = _credentials(path, cluster, user)
+    found.namespace = link.get("namespace") or found.namespace
+    return found
 
 
 def _entry(config: dict[str, Any], kind: str, name: str, path: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import structlog
 
 from farthing.kube.connection import Connection
 from farthing.kube.resources import Resource
-from farthing.model.cluster import Key
+from farthing.model.cluster import Key, Thing
 from farthing.model.errors import ExpiredError, FarthingError, InvalidError, TransientError
 from farthing.model.plan import Gone, Listed, Observation, Seen
 
@@ -57,10 +57,12 @@ read_list = msgspec.json.Decoder(RawList).decode
 class Inbox:
     """Raw news from all watches, in the order of arrival; `waiting` is set while there is any.
 
-    `complaint` is called with a sentence for objects that could not be read.
+    `complaint` is called with a sentence for objects that could not be read. `knows` says whether a version of an
+    object is no news, such as the echo of our own write, so that it need not be decoded.
     """
 
     complaint: Callable[[str], None]
+    knows: Callable[[type[Thing], Key, int], bool] = lambda *_: False
     waiting: asyncio.Event = field(default_factory=asyncio.Event)
     _lines: deque[tuple[Resource, bytes | tuple[list[msgspec.Raw], int]]] = field(default_factory=deque)
 
@@ -83,10 +85,13 @@ class Inbox:
 
     def _read_event(self, resource: Resource, line: bytes) -> Observation | None:
         event = _decode_event(line)
+        meta = _decode_object(event.object).metadata
+        key, version = Key(meta.namespace, meta.name), int(meta.resource_version)
+        if event.type == "DELETED":
+            return Gone(resource.kind, key, version)
+        if self.knows(resource.kind, key, version):
+            return None
         try:
-            if event.type == "DELETED":
-                meta = _decode_object(event.object).metadata
-                return Gone(resource.kind, _key(meta), int(meta.resource_version))
             return Seen(resource.thing(event.object))
         except (msgspec.ValidationError, InvalidError, ValueError) as error:
             self.complaint(f"an object under {resource.path} cannot be read and is left out: {error}")
@@ -102,10 +107,6 @@ class Inbox:
         return Listed(resource.kind, tuple(things), version)
 
 
-def _key(meta: _EventMeta) -> Key:
-    return Key(meta.namespace, meta.name)
-
-
 async def follow(connection: Connection, resource: Resource, inbox: Inbox, listed: asyncio.Event) -> None:
     """Put everything that happens to one kind into the inbox until cancelled. `listed` is set after the first list."""
     version = ""
@@ -113,7 +114,7 @@ async def follow(connection: Connection, resource: Resource, inbox: Inbox, liste
     while True:
         try:
             if not version:
-                version = await _list(connection, resource, inbox)
+                version = await list_into(connection, resource, inbox)
                 listed.set()
             async for line in connection.watch(resource.path, version):
                 version = _next_version(resource, line, version, inbox)
@@ -129,7 +130,8 @@ async def follow(connection: Connection, resource: Resource, inbox: Inbox, liste
         wait = min(wait * 2, _LONGEST_WAIT)
 
 
-async def _list(connection: Connection, resource: Resource, inbox: Inbox) -> str:
+async def list_into(connection: Connection, resource: Resource, inbox: Inbox) -> str:
+    """Put all objects of one kind into the inbox, as one piece of news; the version that they are of."""
     items: list[msgspec.Raw] = []
     version = "0"
     async for page in connection.pages(resource.path):

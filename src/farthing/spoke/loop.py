@@ -26,6 +26,7 @@ _log = structlog.get_logger(__name__)
 
 TICK_SECONDS: Final = 1.0
 SWEEP_SECONDS: Final = 5.0
+SHOW_SECONDS: Final = 1.0
 AT_ONCE: Final = 48
 """Effects being written at the same time."""
 
@@ -61,7 +62,7 @@ class Loop:
         self._tasks: set[asyncio.Task[None]] = set()
         self._told: dict[str, tuple[Reason, float]] = {}
         self._failed: dict[object, float] = {}
-        self._swept = float("-inf")
+        self._swept = self._shown = float("-inf")
         self._again = asyncio.Event()
 
     async def run(self) -> None:
@@ -102,7 +103,10 @@ class Loop:
             self._launch(effect)
         # 6. tell
         took = self.clocks.steady() - start
-        self._show(snapshot, took)
+        self.metrics.cycle.observe(took)
+        if start - self._shown >= SHOW_SECONDS:
+            self._shown = start
+            self._show(snapshot)
         return took
 
     # Choosing -----------------------------------------------------------------------------------------------------
@@ -160,8 +164,7 @@ class Loop:
         elif isinstance(effect, Place):
             self._told.pop(effect.pod.uid, None)
 
-    def _show(self, snapshot: Snapshot, took: float) -> None:
-        self.metrics.cycle.observe(took)
+    def _show(self, snapshot: Snapshot) -> None:
         self.metrics.show_fleet(snapshot.fleet, snapshot.free)
         self.metrics.waiting.clear()
         for waiting in snapshot.waiting:

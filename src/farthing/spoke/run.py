@@ -111,9 +111,10 @@ def _assemble(connection: Connection, lease: Lease, metrics: Metrics, clocks: Sy
         metrics.unreadable.inc()
         _log.warning("unreadable", problem=sentence)
 
+    world = World()
     return Loop(
-        world=World(),
-        inbox=Inbox(complain),
+        world=world,
+        inbox=Inbox(complain, world.knows),
         applier=Applier(connection, clocks.second_stamp, lease.may_write, lease.safety - 0.5, metrics.request_timer),
         events=Events(connection, identity, clocks.stamp),
         metrics=metrics,

@@ -52,6 +52,7 @@ class World:
         self._graves: dict[tuple[type[Thing], Key], int] = {}
         self._usage = Usage()
         self._fleet: Fleet | None = None
+        self._stale: tuple[Slice, ...] = ()
         self._waiting: set[Key] = set()
         self._pods_of_claim: dict[Key, set[Key]] = defaultdict(set)
         self._assumed: dict[Key, Allocation] = {}
@@ -70,6 +71,11 @@ class World:
         """All things of a kind."""
         return cast("Iterator[_T]", iter(self._tables[kind].values()))
 
+    def knows(self, kind: type[Thing], key: Key, version: int) -> bool:
+        """Whether news of this version would be no news."""
+        found = self._tables[kind].get(key)
+        return found is not None and found.version >= version
+
     def claim(self, key: Key) -> Claim | None:
         """A claim as we believe it is, assumptions included."""
         found = self.get(Claim, key)
@@ -80,6 +86,8 @@ class World:
         """The fleet's columns, built when something changed since the last look."""
         if self._fleet is None:
             self._fleet = build_fleet(self.all(Node), self.all(Slice), self.all(DriverProfile), self.all(DeviceClass))
+            nodes = self._fleet.node_index
+            self._stale = tuple(found for found in self.all(Slice) if found.node and found.node not in nodes)
         return self._fleet
 
     def snapshot(self, at: float) -> Snapshot:
@@ -96,16 +104,11 @@ class World:
             | frozenset(key for kind, key in self._busy if kind is Template),
             orphans=tuple((claim, since) for key, since in self._orphans.items() if (claim := self._idle_claim(key))),
             crowded=tuple(self._crowded(fleet, free)),
-            stale=tuple(self._stale(fleet)),
+            stale=tuple(stale for stale in self._stale if (Slice, stale.key) not in self._busy),
         )
 
     def _idle_claim(self, key: Key) -> Claim | None:
         return None if (Claim, key) in self._busy else self.claim(key)
-
-    def _stale(self, fleet: Fleet) -> Iterator[Slice]:
-        for found in self.all(Slice):
-            if found.node and found.node not in fleet.node_index and (Slice, found.key) not in self._busy:
-                yield found
 
     def _waiting_pods(self, at: float) -> Iterator[Waiting]:
         for key in self._waiting:

@@ -1,0 +1,97 @@
+"""`farthing spoke`: be the one that places pods, in the foreground, until told to stop."""
+
+import asyncio
+import logging
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import structlog
+import typer
+
+from farthing.api.names import NAMESPACE
+from farthing.cli.options import Context, Kubeconfig, find_kubeconfig
+from farthing.model.errors import InvalidError
+from farthing.spoke.lease import DURATION_SECONDS, SHORTEST_SECONDS
+from farthing.spoke.run import Settings, run
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    text = "text"
+    json = "json"
+
+
+def spoke(
+    kubeconfig: Kubeconfig = None,
+    context: Context = "",
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Where the Lease is kept.")] = NAMESPACE,
+    metrics_address: Annotated[
+        str, typer.Option("--metrics-address", help="Address the metrics are served on.")
+    ] = "127.0.0.1",
+    metrics_port: Annotated[
+        int, typer.Option("--metrics-port", min=0, max=65535, help="Port of the metrics; 0: none are served.")
+    ] = 0,
+    lease_seconds: Annotated[
+        int,
+        typer.Option(
+            "--lease-seconds", min=SHORTEST_SECONDS, help="Seconds of silence after which another spoke takes over."
+        ),
+    ] = DURATION_SECONDS,
+    log: Annotated[LogFormat, typer.Option("--log", help="Lines for people, or JSON.")] = LogFormat.text,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log details, too.")] = False,
+) -> None:
+    """Be a spoke: watch the cluster, place pods, take shares back; until SIGTERM or Ctrl-C.
+
+    Several may run; one leads, the others stand by. Logs go to standard error.
+
+    \b
+    farthing spoke
+    farthing spoke --metrics-port 9100 --log json
+    """
+    configure_logging(log, verbose=verbose)
+    settings = Settings(
+        kubeconfig=find_kubeconfig(kubeconfig),
+        context=context,
+        namespace=namespace,
+        metrics_host=metrics_address,
+        metrics_port=metrics_port,
+        lease_seconds=lease_seconds,
+    )
+    try:
+        _run(settings)
+    except OSError as error:
+        raise InvalidError(
+            f"--metrics-port {metrics_port}", f"cannot listen on {metrics_address}: {error.strerror}; choose another"
+        ) from error
+
+
+def _run(settings: Settings) -> None:
+    """On uvloop where there is one."""
+    if sys.platform == "win32":
+        asyncio.run(run(settings))
+    else:
+        import uvloop  # noqa: PLC0415 -- does not exist on Windows
+
+        uvloop.run(run(settings))
+
+
+def configure_logging(form: LogFormat, *, verbose: bool) -> None:
+    """Log to standard error, colours only for terminals. Exceptions are shown without the values of variables."""
+    colours = sys.stderr.isatty()
+    last: list[structlog.typing.Processor] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        if form is LogFormat.json
+        else [structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback)]
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *last,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
