@@ -47,7 +47,7 @@ class Step(NamedTuple):
 def path_of(found: Json) -> str:
     """Where the API server keeps an object."""
     metadata = found["metadata"]
-    return _PATHS[found["kind"]].format(namespace=metadata.get("namespace", "")) + "/" + metadata["name"]
+    return f"{_PATHS[found['kind']]}/{metadata['name']}".replace("{namespace}", metadata.get("namespace", ""))
 
 
 async def apply_all(connection: Connection, wanted: list[Json]) -> list[Step]:
@@ -136,7 +136,7 @@ async def _gone(connection: Connection, path: str, *, unless_alive: bool = False
 
 async def _established(connection: Connection, path: str) -> None:
     async def served() -> str:
-        conditions = (await connection.get(path)).get("status", {}).get("conditions", [])
+        conditions = (await connection.get(path)).get("status", {}).get("conditions") or []
         states = {condition["type"]: condition for condition in conditions}
         established = states.get("Established", {})
         return "" if established.get("status") == "True" else established.get("message", "it is not established yet")
@@ -152,7 +152,7 @@ async def until(what: str, missing: Callable[[], Awaitable[str]]) -> None:
     said = ""
     try:
         async with asyncio.timeout(PATIENCE):
-            while said := await missing():
+            while said := await missing():  # noqa: ASYNC110 - what is awaited happens in another program
                 await asyncio.sleep(_PAUSE)
     except TimeoutError as error:
         raise TransientError(f"waited {PATIENCE:.0f} seconds until {what}, in vain: {said}; try again") from error
