@@ -6,7 +6,6 @@ from farthing.cli.look import Look
 from farthing.model.ask import parse_ask, template_name
 from farthing.model.cluster import (
     DEVICE_CLASS,
-    GATE,
     OWN_DRIVER,
     Allocation,
     Capacity,
@@ -30,8 +29,6 @@ from farthing.state.world import World
 
 NOW = 1_000_000.0
 GIB = 1 << 30
-
-__all__ = ["GATE", "GIB", "NOW", "Town"]
 
 
 class Town:

@@ -39,7 +39,7 @@ def test_lists_without_models_are_read_too(tmp_path):
         (HEAD + "p,12,12,1,1001,,\n", "gpu_milli is '1001'; expected a whole number up to 1000"),
         (HEAD + "p,12,12,1,0,,\n", "gpu_milli is 0 with num_gpu 1"),
         (HEAD + "p,-1,12,1,1,,\n", "cpu_milli is '-1'"),
-        (HEAD + "p,12\n", "memory_mib is ''"),
+        (HEAD + "p,12\n", "num_gpu is ''"),
         (HEAD + ",1,1,1,1,,\n", "has no name"),
     ],
 )
