@@ -247,7 +247,11 @@ def _show(out: Console, found: Explanation) -> None:
     if found.shares:
         _show_shares(out, found)
     if found.line:
-        before = "it is looked at first" if not found.ahead else f"{found.ahead:,} are looked at before it"
+        before = (
+            "it is looked at first"
+            if not found.ahead
+            else f"{found.ahead:,} {'is' if found.ahead == 1 else 'are'} looked at before it"
+        )
         waits = "1 pod waits" if found.line == 1 else f"{found.line:,} pods wait"
         out.print(f"\n{waits} for devices; {before}.")
     if found.excluded:
@@ -290,5 +294,5 @@ def _show_excluded(out: Console, found: Explanation) -> None:
     show_table(
         out,
         columns,
-        ((f"{len(g.nodes):,}", g.reason, g.sentence, several(g.nodes, 2)) for g in found.excluded),
+        ((f"{len(g.nodes):,}", g.reason, g.sentence, several(g.nodes, 1)) for g in found.excluded),
     )

@@ -95,8 +95,13 @@ def bar(out: Console, part: float, whole: float, width: int = 10) -> Text:
 
 
 def gib(amount: int) -> str:
-    """Bytes for a person, a dash for none."""
-    return format_gib(amount) if amount else "-"
+    """Bytes for a person: in GiB, or in TiB where that is easier to read."""
+    return format_gib(amount) if amount < 10 << 40 else f"{amount / (1 << 40):,.1f} TiB"
+
+
+def given(part: int, whole: int) -> str:
+    """Bytes of bytes, a dash where there are none."""
+    return f"{gib(part)} of {gib(whole)}" if whole else "-"
 
 
 def cores(milli: int) -> str:
@@ -107,7 +112,7 @@ def cores(milli: int) -> str:
 def several(names: Sequence[str], most: int = 3) -> str:
     """The first names, and how many more."""
     more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def counted(number: int, noun: str) -> str:

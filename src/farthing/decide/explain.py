@@ -92,13 +92,21 @@ def _not_now(draft: Draft, need: Need, team: str) -> Reason | None:
             f"{need}: no node has {need.count} devices free for it; the best has {best}, {idle} of {total} are idle",
         )
     return Reason(
-        Why.NO_CAPACITY, f"{need}: none of {total} devices that would do has enough free; {_most(draft, sieve.healthy)}"
+        Why.NO_CAPACITY,
+        f"{need}: none of {total} devices that would do has enough free; {_best(draft, sieve, sieve.healthy)}",
     )
 
 
-def _most(draft: Draft, devices: Bools) -> str:
-    compute = int(draft.free.compute[devices].max())
-    memory = int(draft.free.memory[devices].max())
+def _best(draft: Draft, sieve: Eligible, devices: Bools) -> str:
+    """How near devices, none of which can be had, come to it."""
+    free = draft.free
+    enough = devices & (free.compute >= sieve.compute) & (free.memory >= sieve.memory)
+    if enough.any():
+        return (
+            f"{int(enough.sum())} with enough left may not be joined "
+            "(another team's, at another isolation, or cut otherwise)"
+        )
+    compute, memory = int(free.compute[devices].max()), int(free.memory[devices].max())
     return f"the most on one is {compute} compute, {format_gib(memory)}"
 
 
@@ -200,7 +208,7 @@ def _short_of(draft: Draft, need: Need, fits: Bools, nodes: Bools) -> Reason:
     sieve = eligible(fleet, need)
     here = sieve.healthy & nodes[fleet.node_of]
     idle = int((here & (draft.free.users == 0)).sum())
-    sentence = f"no device free for {need}; {idle} of {int(here.sum())} idle, {_most(draft, here)}"
+    sentence = f"no device free for {need}; {idle} of {int(here.sum())} idle, {_best(draft, sieve, here)}"
     return Reason(Why.NO_CAPACITY, sentence)
 
 
