@@ -211,7 +211,7 @@ def _pod_cells(_: Console, row: PodRow) -> Sequence[Cell]:
         " and ".join(row.asks),
         f"{row.used:,.2f}",
         row.node,
-        several(row.devices, 4),
+        several(row.devices, 2),
         row.isolation or "-",
         age(row.age_seconds),
     )

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from farthing.cli.render import Column, age, bar, percent, several, show_table
+from farthing.cli.render import Column, age, bar, given, percent, several, show_table
 
 
 def screen(width):
@@ -59,3 +59,9 @@ def test_a_part_of_nothing_is_a_dash():
 def test_several_names_say_how_many_are_left_out():
     assert several(("a", "b", "c"), 2) == "a, b and 1 more"
     assert several(("a", "b"), 2) == "a, b"
+
+
+def test_large_amounts_share_one_unit():
+    assert given(512 << 30, 20 << 40) == "0.5 TiB of 20.0 TiB"
+    assert given(1 << 29, 80 << 30) == "0.5 GiB of 80 GiB"
+    assert given(0, 0) == "-"
