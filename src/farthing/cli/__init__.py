@@ -15,6 +15,7 @@ from farthing.cli.replay import replay
 from farthing.cli.spoke import spoke
 from farthing.cli.status import status
 from farthing.cli.top import top
+from farthing.cli.up import down, up
 
 app = typer.Typer(
     help="The GPUs of many clusters as one shared, fractional, governed pool.",
@@ -22,6 +23,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (install, uninstall, status, top, explain, devices, spoke, replay):
+for command in (up, down, install, uninstall, status, top, explain, devices, spoke, replay):
     app.command()(command)
 app.add_typer(traces.app, name="traces")

@@ -9,7 +9,8 @@ import aiohttp
 import typer
 from rich.console import Console
 
-from farthing.cli.options import Format, Output, home
+from farthing.cli.options import Format, Output
+from farthing.local.paths import home
 from farthing.cli.render import Column, console, show_json, show_table
 from farthing.cli.tracefile import FILES, ORIGIN, checksum, fetch, find_file, folders
 from farthing.model.errors import NotFoundError
