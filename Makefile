@@ -4,7 +4,7 @@ VENV   ?= .venv
 UV      = $(VENV)/bin/uv
 RUN     = $(VENV)/bin
 
-.PHONY: help install up down test lint format lock clean
+.PHONY: help install up down test lint format print lock clean
 
 help:     ## this list
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/: .*##/\t/' | expand -t 12
@@ -35,6 +35,9 @@ lint: install  ## style, types, the rooms' walls, printed files
 format: install  ## let the machine do the formatting
 	@$(RUN)/ruff check --fix .
 	@$(RUN)/ruff format .
+
+print: install  ## write deploy/ and docs/reference/ anew from the types
+	@$(RUN)/python -m farthing.api.printing
 
 lock: install  ## choose versions anew
 	@$(UV) pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --upgrade -o requirements.lock

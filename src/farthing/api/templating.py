@@ -13,7 +13,7 @@ import yaml
 
 from farthing.api import names
 from farthing.model import ask
-from farthing.model.ask import ANNOTATIONS, FORMS, ISOLATIONS, MOST_DEVICES, VENDORS
+from farthing.model.ask import ANNOTATIONS, FORMS, ISOLATIONS, VENDORS
 
 _OF_ASKS: Final = (
     "GPU", "GPU_MODEL", "ISOLATION", "DURATION", "PRIORITY", "TEAM", "TEMPLATE_PREFIX", "SHOWN_LONGEST",

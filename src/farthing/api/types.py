@@ -76,7 +76,7 @@ class DriverProfileSpec(Part):
     vendor: Vendor = Field(
         default="",
         description="Whose devices they are, for asks that come from a vendor's own resource name such as "
-        "nvidia.com/gpu. Empty: such asks never land here.",
+        "nvidia.com/gpu. Empty: such asks never land here. A device's own attribute `vendor` goes before it.",
     )
     memory: Capacity | None = Field(
         default=None,

@@ -1,7 +1,7 @@
 """The command line: Typer for what is typed, Rich for what is shown.
 
-Each command has a module of its own, makes frozen values, and shows them as a table or as JSON (`render`). Commands that
-only read take one look at the cluster (`look`) and ask the same brain as the spoke (`judgement`).
+Each command has a module of its own, makes frozen values, and shows them as a table or as JSON (`render`). Commands
+that only read take one look at the cluster (`look`) and ask the same brain as the spoke (`judgement`).
 Never here: decisions of their own. Start with `status.py`.
 """
 

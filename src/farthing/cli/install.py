@@ -1,5 +1,7 @@
-"""`farthing install` and `farthing uninstall`: the one puts into a cluster what `farthing.api` prints, the other
-takes it out and says what that means for whoever is waiting.
+"""`farthing install` and `farthing uninstall`.
+
+The one puts into a cluster what `farthing.api` prints and waits until it is in force; the other takes it out and says
+what that means for whoever waits or runs.
 """
 
 import asyncio
@@ -113,18 +115,18 @@ def consequences(seen: Survey) -> str:
     """What uninstalling means for those who wait and those who run, in sentences."""
     lines: list[str] = []
     if seen.waiting:
-        lines += [
-            f"{len(seen.waiting)} pods wait for Farthing. Their gate will be opened, but they stay Pending: their claims "
-            "name a device class that will be gone. Delete them, and mind that without Farthing the annotation has no "
-            "effect: what their workloads create then starts without a GPU.",
-            *(f"  waits  {name}" for name in seen.waiting),
-        ]
+        lines.append(
+            f"{len(seen.waiting)} pods wait for Farthing. Their gate will be opened, but they stay Pending: their "
+            "claims name a device class that will be gone. Delete them, and mind that without Farthing the annotation "
+            "has no effect: what their workloads create then starts without a GPU."
+        )
+        lines += [f"  waits  {name}" for name in seen.waiting]
     if seen.holding:
-        lines += [
+        lines.append(
             f"{len(seen.holding)} claims hold devices. Their pods keep running, and kube-controller-manager takes the "
-            "devices back when they end; nobody else is told that the devices are shared until then.",
-            *(f"  holds  {name}" for name in seen.holding),
-        ]
+            "devices back when they end."
+        )
+        lines += [f"  holds  {name}" for name in seen.holding]
     return "\n".join(lines)
 
 

@@ -25,8 +25,8 @@ async def check_server(connection: Connection) -> str:
     found = (_number(version["major"]), _number(version["minor"]))
     if found < OLDEST:
         raise UnsupportedError(
-            f"the cluster is Kubernetes {version['gitVersion']}; Farthing needs {OLDEST[0]}.{OLDEST[1]} or newer, where "
-            "admission policies can change pods and devices can be shared. Nothing was changed"
+            f"the cluster is Kubernetes {version['gitVersion']}; Farthing needs {OLDEST[0]}.{OLDEST[1]} or newer, "
+            "where admission policies can change pods and devices can be shared. Nothing was changed"
         )
     for group, resources in NEEDED.items():
         missing = sorted(set(resources) - await _served(connection, group))
