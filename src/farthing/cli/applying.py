@@ -5,7 +5,8 @@ Used by `install`, `uninstall` and `up`. Everything here may be run again: what 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Final, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final, Literal
 
 from farthing.api.names import DEVICE_CLASS, FIELD_MANAGER, GATE
 from farthing.kube.connection import Connection, Json
@@ -36,7 +37,8 @@ _PATHS: Final = {
 }
 
 
-class Step(NamedTuple):
+@dataclass(frozen=True)
+class Step:
     """What became of one object."""
 
     kind: str
