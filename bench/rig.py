@@ -152,7 +152,10 @@ async def quarter_template(connection: Connection) -> None:
     """The template that `with_claim` names, and the device class it asks for where Farthing has not made it."""
     wish = {"memory": "20Gi", "compute": "250"}
     exactly = {"deviceClassName": "gpu.farthing.dev", "count": 1, "capacity": {"requests": wish}}
-    template = {"metadata": {"name": "quarter"}, "spec": {"spec": {"devices": {"requests": [{"name": "gpu", "exactly": exactly}]}}}}
+    template = {
+        "metadata": {"name": "quarter"},
+        "spec": {"spec": {"devices": {"requests": [{"name": "gpu", "exactly": exactly}]}}},
+    }
     selector = {"cel": {"expression": 'device.driver == "gpu.farthing.dev"'}}
     device_class = {"metadata": {"name": "gpu.farthing.dev"}, "spec": {"selectors": [selector]}}
     for path, body in (
@@ -229,7 +232,9 @@ async def run_pods(connection: Connection, manifests: list[Json], pause: float =
             await asyncio.sleep(pause)
     else:
         await asyncio.gather(*(create(manifest) for manifest in manifests))
-    await asyncio.wait({asyncio.create_task(done.wait()), watching}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait(
+        {asyncio.create_task(done.wait()), watching}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+    )
     watching.cancel()
     if len(result.bound) < len(names):
         raise TimeoutError(f"only {len(result.bound)} of {len(names)} pods were bound within {seconds} s")

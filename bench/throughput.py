@@ -43,7 +43,9 @@ async def measure(nodes: int, pods: int) -> Throughput:
         await remove_pods(r.connection)
         alone = await _run(r, [with_claim(f"alone-{i}") for i in range(pods)])
         await remove_pods(r.connection)
-        await r.connection.patch("/api/v1/namespaces/default", {"metadata": {"labels": {"farthing.dev/managed": "true"}}})
+        await r.connection.patch(
+            "/api/v1/namespaces/default", {"metadata": {"labels": {"farthing.dev/managed": "true"}}}
+        )
         await r.install()
         await run_pods(r.connection, [annotated(f"warm-{i}") for i in range(20)])
         await remove_pods(r.connection)
