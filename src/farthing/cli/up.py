@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +18,6 @@ from farthing.cli.running import Row, settled_rows
 from farthing.cli.submit import Submitted, manifests_in, submit
 from farthing.kube.connection import Connection
 from farthing.local.binaries import obtain
-from farthing.local.fleet import fleet_of_text, load_fleet
 from farthing.local.machine import Machine, machines
 from farthing.local.publish import publish
 
@@ -33,7 +31,11 @@ Name = Annotated[str, typer.Option("--name", help="Name of the cluster; several 
 def up(
     name: Name = "local",
     fleet: Annotated[
-        Path | None, typer.Option("--fleet", help="Fleet file (YAML), or an openb node list (.csv), to simulate.")
+        Path | None,
+        typer.Option(
+            "--fleet",
+            help="Fleet file (YAML), or an openb node list (.csv), to simulate; remembered. What is there stays.",
+        ),
     ] = None,
     programs: Annotated[
         Path | None, typer.Option("--bin", help="Folder with etcd, kube-apiserver, ... Default: $FARTHING_BIN.")
@@ -52,12 +54,14 @@ def up(
     farthing up --fleet my-fleet.yaml
     farthing up --demo examples
     """
-    manifests = load_fleet(fleet) if fleet else _demo_fleet()
+    manifests = Machine.named(name, Path()).fleet(fleet)
     workloads = manifests_in(demo) if demo else []
     machine = Machine.named(name, _obtained(programs))
-    with _steps() as step:
+    with _steps() as step, machine.alone(lambda: step(f"waiting for another farthing that starts or stops {name}")):
         step("starting etcd, kube-apiserver, kube-controller-manager, kube-scheduler, KWOK")
         machine.plane.start()
+        if fleet:
+            machine.keep_fleet(fleet)
         submitted, rows = asyncio.run(_fill(machine, manifests, workloads, step))
     if output is Format.json:
         show_json({"name": name, "kubeconfig": str(machine.plane.kubeconfig), "submitted": submitted, "pods": rows})
@@ -81,13 +85,14 @@ def down(
         typer.echo(f"No cluster named {name} is here." if not all_ else "No cluster is here.")
         return
     for found in chosen:
-        Machine(found, Path()).remove()
+        _remove(Machine.named(found, Path()))
         typer.echo(f"{found} is stopped and removed.")
 
 
-def _demo_fleet() -> list[dict[str, Any]]:
-    source = resources.files("farthing.local") / "demo.yaml"
-    return list(fleet_of_text(source.read_text(encoding="utf-8"), "demo.yaml"))
+def _remove(machine: Machine) -> None:
+    with _steps() as step, machine.alone(lambda: step(f"waiting for another farthing that uses {machine.name}")):
+        step(f"stopping {machine.name}")
+        machine.remove()
 
 
 def _obtained(programs: Path | None) -> Path:

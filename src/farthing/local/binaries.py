@@ -11,18 +11,21 @@ Programs are collected in a folder of their own and moved into the cache when al
 interrupted or fails leaves nothing behind, and two at once do not meet.
 """
 
-import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
-from farthing.local import gobuild, releases
+from farthing.local import gobuild
+from farthing.local.locks import alone_in
 from farthing.local.paths import cache
 from farthing.local.pins import PROGRAMS, VERSION, Program
+from farthing.local.releases import Releases
 from farthing.model.errors import FarthingError, InvalidError, NotFoundError, PermanentError
+
+_PARTIAL: Final = ".partial-"
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many of the expected seconds are done, and of how many."""
@@ -33,7 +36,7 @@ def obtain(named: Path | None, progress: Progress) -> Path:
     if named is None and os.environ.get("FARTHING_BIN"):
         named = Path(os.environ["FARTHING_BIN"])
     if named is not None:
-        return _checked(named.expanduser())
+        return _checked(named.expanduser().absolute())
     folder = cache() / "bin" / VERSION
     if _missing(folder):
         try:
@@ -58,27 +61,33 @@ def _missing(folder: Path) -> list[str]:
 
 
 def _fill(folder: Path, progress: Progress) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(folder.parent / f"{VERSION}.lock"):
+    total = sum(program.seconds for program in PROGRAMS)
+    with alone_in(folder.parent, lambda: progress("another farthing gets them; waiting for it", 0, total)):
         if not _missing(folder):
             return
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".partial-") as scratch:
+        _sweep(folder.parent)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=_PARTIAL) as scratch:
             made = Path(scratch) / "bin"
             made.mkdir()
-            total = sum(program.seconds for program in PROGRAMS)
+            releases = Releases()
             done = 0
             for program in PROGRAMS:
                 progress(program.name, done, total)
-                _get(program, made, Path(scratch))
+                _get(program, releases, made / program.name, Path(scratch))
                 done += program.seconds
             progress("done", total, total)
             shutil.rmtree(folder, ignore_errors=True)
             made.rename(folder)
 
 
-def _get(program: Program, into: Path, scratch: Path) -> None:
+def _sweep(folder: Path) -> None:
+    """Remove what an attempt left that was killed. Nobody else is at work here: we hold the lock."""
+    for left in folder.glob(f"{_PARTIAL}*"):
+        shutil.rmtree(left)
+
+
+def _get(program: Program, releases: Releases, target: Path, scratch: Path) -> None:
     """One program, from a release or else built."""
-    target = into / program.name
     try:
         released = releases.download(program, target)
     except InvalidError:
@@ -93,11 +102,3 @@ def _get(program: Program, into: Path, scratch: Path) -> None:
         except FarthingError as error:
             raise PermanentError(f"{error}; nor could it be downloaded: {reason}" if reason else str(error)) from error
     target.chmod(0o755)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold a lock file; whoever comes second waits, and then finds the work done."""
-    with path.open("w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -5,12 +5,11 @@ folder. Each component is who it is in a real cluster, with the rights it has th
 etcd, which would not listen to anybody while it is in use.
 """
 
-import http.client
+import base64
 import json
 import os
 import secrets
 import socket
-import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,19 +21,30 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from farthing.local.health import is_well
 from farthing.local.processes import Background
 from farthing.model.errors import FarthingError, PermanentError
 
 READY_SECONDS: Final = 90.0
 PORTS: Final = ("etcd", "etcd-peer", "api", "manager", "scheduler", "kwok", "metrics")
+_PORT_OF: Final = {
+    "etcd": "etcd",
+    "kube-apiserver": "api",
+    "kube-controller-manager": "manager",
+    "kube-scheduler": "scheduler",
+    "kwok": "kwok",
+}
 _USERS: Final = {
     "admin": ("admin", "system:masters"),
     "manager": ("system:kube-controller-manager", ""),
     "scheduler": ("system:kube-scheduler", ""),
     "kwok": ("kwok", "system:masters"),
 }
-COMPONENTS: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
+COMPONENTS: Final = tuple(_PORT_OF)
 """In the order in which they start."""
+
+TOKENS: Final = "tokens.json"
+"""The secrets of a cluster; a folder that holds this file is a cluster's."""
 
 _ATTEMPTS: Final = 3
 """A port that the system handed out may be taken before we listen; then others are tried."""
@@ -75,6 +85,12 @@ class ControlPlane:
             except FarthingError:
                 self.stop()
                 raise
+            except OSError as error:
+                self.stop()
+                raise PermanentError(
+                    f"cannot keep a cluster in {self.folder}: {error.strerror or error}; "
+                    f"make room there, or name another place with FARTHING_HOME"
+                ) from error
             else:
                 return
 
@@ -84,11 +100,9 @@ class ControlPlane:
             self.component(name).stop()
 
     def start_component(self, name: str) -> None:
-        """Start one component again, where it was."""
-        command, environment = self._commands()[name]
-        self.component(name).start(command, {**os.environ, **environment})
-        if name == "kube-apiserver":
-            self._await_ready()
+        """Start one component again, where it was, and wait until it is well."""
+        self._launch(name)
+        self._await_well(name)
 
     def ports(self) -> dict[str, int]:
         """The ports by what listens there."""
@@ -101,10 +115,32 @@ class ControlPlane:
     def _start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._write_files()
+        for name in ("etcd", "kube-apiserver"):
+            self._launch(name)
+        self._await_well("kube-apiserver")
+        self._write_kubeconfigs()
+        for name in COMPONENTS[2:]:
+            self._launch(name)
         for name in COMPONENTS:
-            self.start_component(name)
-        for name in COMPONENTS:
+            self._await_well(name)
+
+    def _launch(self, name: str) -> None:
+        command, environment = self._commands()[name]
+        self.component(name).start(command, {**os.environ, **environment})
+
+    def _await_well(self, name: str) -> None:
+        """Wait until a component answers that it is well. The others need etcd, so a dead etcd shows here too."""
+        port = self.ports()[_PORT_OF[name]]
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            self._check_alive("etcd")
             self._check_alive(name)
+            if is_well(name, port):
+                return
+            if time.monotonic() > deadline:
+                words = self.component(name).last_words()
+                raise PermanentError(f"{name} is not ready after {READY_SECONDS:.0f} s. It said:\n{words}")
+            time.sleep(0.05)
 
     def _check_alive(self, name: str) -> None:
         background = self.component(name)
@@ -112,21 +148,8 @@ class ControlPlane:
             return
         words = background.last_words()
         if "address already in use" in words:
-            raise PortTakenError(f"{name} found its port taken; try again")
+            raise PortTakenError(f"{name} found its port taken, {_ATTEMPTS} times; try again. It said:\n{words}")
         raise PermanentError(f"{name} ended as soon as it was started. It said:\n{words}")
-
-    def _await_ready(self) -> None:
-        """Wait until the API server answers; it needs etcd for that, so a dead etcd shows here as well."""
-        deadline = time.monotonic() + READY_SECONDS
-        while time.monotonic() < deadline:
-            for name in ("etcd", "kube-apiserver"):
-                self._check_alive(name)
-            if _ready(self.ports()["api"]) and (self.folder / "certs" / "apiserver.crt").exists():
-                self._write_kubeconfigs()
-                return
-            time.sleep(0.05)
-        words = self.component("kube-apiserver").last_words()
-        raise PermanentError(f"kube-apiserver is not ready after {READY_SECONDS:.0f} s. It said:\n{words}")
 
     # Files --------------------------------------------------------------------------------------------------------
 
@@ -150,7 +173,7 @@ class ControlPlane:
         _write_private(self.folder / "stages.yaml", stages.read_text(encoding="utf-8"))
 
     def _tokens(self) -> dict[str, str]:
-        path = self.folder / "tokens.json"
+        path = self.folder / TOKENS
         if not path.exists():
             _write_private(path, json.dumps({who: secrets.token_hex(16) for who in _USERS}))
         found: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
@@ -163,10 +186,11 @@ class ControlPlane:
             _write_private(self.folder / f"{who}.kubeconfig", self.kubeconfig_text(tokens[who]))
 
     def kubeconfig_text(self, token: str) -> str:
-        """A kubeconfig for whoever has the token."""
+        """A kubeconfig for whoever has the token. It trusts the certificate that kube-apiserver made for itself."""
+        certificate = (self.folder / "certs" / "apiserver.crt").read_bytes()
         server = {
             "server": f"https://127.0.0.1:{self.ports()['api']}",
-            "certificate-authority": str(self.folder / "certs" / "apiserver.crt"),
+            "certificate-authority-data": base64.b64encode(certificate).decode(),
         }
         name = f"farthing-{self.folder.name}"
         content = {
@@ -212,21 +236,6 @@ class ControlPlane:
 
 class PortTakenError(PermanentError):
     """Somebody else listens where a component wanted to."""
-
-
-def _ready(port: int) -> bool:
-    """Whether the API server says that it is ready. Its certificate is being made just now, so it is not checked."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=2, context=context)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().read() == b"ok"
-    except OSError:
-        return False
-    finally:
-        connection.close()
 
 
 def _free_ports(count: int) -> list[int]:

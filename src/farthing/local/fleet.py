@@ -14,11 +14,12 @@ A fleet file is YAML, a list of groups of equal nodes:
       isolation: [shared, soft, hard]            # optional; what the devices can deliver
       vendor: nvidia                             # optional
 
-The devices say `simulated: true`.
+No two groups share a prefix. The devices say `simulated: true`.
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -29,7 +30,7 @@ from pydantic.alias_generators import to_camel
 from farthing.model.ask import ISOLATIONS, Isolation
 from farthing.model.cluster import OWN_DRIVER
 from farthing.model.errors import FarthingError, InvalidError, NotFoundError
-from farthing.model.quantity import format_bytes, milli_units, whole_units
+from farthing.model.quantity import MIB, format_bytes, milli_units, whole_units
 
 Json = dict[str, Any]
 
@@ -47,23 +48,37 @@ OPENB_GPU_MEMORY: Final = {
 PODS_PER_NODE: Final = 110
 
 
+_LABEL: Final = "^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
+"""What Kubernetes takes as a label's value."""
+
+
 def _cpu(text: str) -> str:
-    milli_units(text)
+    if milli_units(text) <= 0:
+        raise ValueError("must be more than 0")
     return text
 
 
-def _amount(text: str) -> str:
+def _memory(text: str) -> str:
     if whole_units(text) <= 0:
         raise ValueError("must be more than 0")
     return text
 
 
-def _plain(check: Any) -> pydantic.BeforeValidator:
+def _gpu_memory(text: str) -> str:
+    """Shares are cut in whole MiB."""
+    if whole_units(text) <= 0 or whole_units(text) % MIB:
+        raise ValueError("must be whole MiB and more than 0, such as 80Gi")
+    return text
+
+
+def _plain(check: Callable[[str], str]) -> pydantic.BeforeValidator:
     """A validator for texts and numbers that speaks in our sentences."""
 
     def run(value: object) -> str:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError(f"expected a quantity such as 80Gi, not {value!r}")  # noqa: TRY004 -- pydantic's protocol
         try:
-            return str(check(str(value)))
+            return check(str(value))
         except FarthingError as error:
             raise ValueError(str(error)) from error
 
@@ -78,10 +93,10 @@ class Group(pydantic.BaseModel):
     prefix: Annotated[str, pydantic.Field(pattern="^[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?$")]
     nodes: Annotated[int, pydantic.Field(ge=1, le=100_000)]
     gpus: Annotated[int, pydantic.Field(ge=0, le=64)]
-    model: Annotated[str, pydantic.Field(max_length=64)] = ""
-    gpu_memory: Annotated[str, _plain(_amount)] = "16Gi"
+    model: Annotated[str, pydantic.Field(pattern=_LABEL)] = ""
+    gpu_memory: Annotated[str, _plain(_gpu_memory)] = "16Gi"
     cpu: Annotated[str, _plain(_cpu)] = "64"
-    memory: Annotated[str, _plain(_amount)] = "256Gi"
+    memory: Annotated[str, _plain(_memory)] = "256Gi"
     labels: dict[str, str] = {}
     isolation: tuple[Isolation, ...] = ("shared", "soft", "hard")
     vendor: str = "nvidia"
@@ -94,6 +109,15 @@ class FleetFile(pydantic.BaseModel):
 
     groups: Annotated[list[Group], pydantic.Field(min_length=1)]
 
+    @pydantic.field_validator("groups")
+    @classmethod
+    def _apart(cls, groups: list[Group]) -> list[Group]:
+        prefixes = [group.prefix for group in groups]
+        twice = next((prefix for prefix in prefixes if prefixes.count(prefix) > 1), None)
+        if twice:
+            raise ValueError(f"two groups have the prefix {twice!r}, so their nodes would have the same names")
+        return groups
+
 
 def load_fleet(path: Path) -> list[Json]:
     """Nodes and ResourceSlices of a fleet file, or of an openb node list (`.csv`). Errors name file and field."""
@@ -101,7 +125,15 @@ def load_fleet(path: Path) -> list[Json]:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise NotFoundError(f"cannot read the fleet {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidError(str(path), "is not text in UTF-8") from error
     return list(_of_csv(text, path) if path.suffix == ".csv" else fleet_of_text(text, str(path)))
+
+
+def demo_fleet() -> list[Json]:
+    """The fleet that is simulated where nobody names another."""
+    source = resources.files("farthing.local") / "demo.yaml"
+    return list(fleet_of_text(source.read_text(encoding="utf-8"), "demo.yaml"))
 
 
 def fleet_of_text(text: str, where: str) -> Iterator[Json]:
@@ -111,9 +143,7 @@ def fleet_of_text(text: str, where: str) -> Iterator[Json]:
     except yaml.YAMLError as error:
         raise InvalidError(where, f"is not YAML: {error}") from error
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise InvalidError(f"{where}: {field}" if field else where, first["msg"]) from error
+        raise _named(where, error) from error
     for group in fleet.groups:
         for i in range(group.nodes):
             yield from node_with_gpus(f"{group.prefix}-{i}", group)
@@ -124,20 +154,38 @@ def _of_csv(text: str, path: Path) -> Iterator[Json]:
     expected = {"sn", "cpu_milli", "memory_mib", "gpu", "model"}
     if not expected <= set(rows.fieldnames or ()):
         raise InvalidError(str(path), f"is not an openb node list; expected the columns {', '.join(sorted(expected))}")
+    seen: set[str] = set()
     for number, row in enumerate(rows, 2):
-        try:
-            group = Group(
-                prefix=row["sn"],
-                nodes=1,
-                gpus=int(row["gpu"]),
-                model=row["model"],
-                gpu_memory=OPENB_GPU_MEMORY.get(row["model"], "16Gi"),
-                cpu=f"{int(row['cpu_milli'])}m",
-                memory=f"{int(row['memory_mib'])}Mi",
-            )
-        except (ValueError, TypeError) as error:
-            raise InvalidError(f"{path}:{number}", f"is not a node: {error}") from error
-        yield from node_with_gpus(row["sn"], group)
+        group = _of_row(row, f"{path}:{number}")
+        if group.prefix in seen:
+            raise InvalidError(f"{path}:{number}", f"the node {group.prefix} is there twice")
+        seen.add(group.prefix)
+        yield from node_with_gpus(group.prefix, group)
+
+
+def _of_row(row: dict[str, str], where: str) -> Group:
+    """One node of the openb list as a group of its own."""
+    try:
+        return Group(
+            prefix=row["sn"],
+            nodes=1,
+            gpus=int(row["gpu"]),
+            model=row["model"],
+            gpu_memory=OPENB_GPU_MEMORY.get(row["model"], "16Gi"),
+            cpu=f"{int(row['cpu_milli'])}m",
+            memory=f"{int(row['memory_mib'])}Mi",
+        )
+    except pydantic.ValidationError as error:
+        raise _named(where, error) from error
+    except (ValueError, TypeError) as error:
+        raise InvalidError(where, f"is not a node: {error}") from error
+
+
+def _named(where: str, error: pydantic.ValidationError) -> InvalidError:
+    """The first thing that is wrong, with its place."""
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    return InvalidError(f"{where}: {field}" if field else where, first["msg"].removeprefix("Value error, "))
 
 
 def node_with_gpus(name: str, group: Group) -> Iterator[Json]:

@@ -30,7 +30,8 @@ def build(program: Program, target: Path, scratch: Path) -> None:
     if not module.exists():
         with resources.as_file(resources.files("farthing.local") / "gomod" / program.module) as source:
             shutil.copytree(source, module)
-    command = [go(), "build", "-mod=readonly", "-trimpath", "-ldflags", _FLAGS, "-o", str(target), program.package]
+    command = [go(), "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", _FLAGS, "-o", str(target)]
+    command.append(program.package)
     environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}
     built = subprocess.run(command, cwd=module, env=environment, capture_output=True, text=True, check=False)
     if built.returncode != 0:
@@ -51,7 +52,12 @@ def go() -> str:
 
 
 def _new_enough(command: str) -> bool:
-    said = subprocess.run([command, "version"], capture_output=True, text=True, check=False).stdout
+    """Whether this Go builds our programs by itself, without fetching a newer one. A broken Go does not."""
+    environment = {**os.environ, "GOTOOLCHAIN": "local"}
+    try:
+        said = subprocess.run([command, "version"], env=environment, capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return False
     match = re.search(r"go(\d+)\.(\d+)", said)
     wanted = tuple(int(part) for part in GO.split("."))
     return match is not None and (int(match[1]), int(match[2])) >= wanted

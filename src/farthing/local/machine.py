@@ -4,12 +4,16 @@ import asyncio
 import os
 import shutil
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from farthing.kube.connection import Connection
-from farthing.local.controlplane import ControlPlane
+from farthing.local.controlplane import TOKENS, ControlPlane
+from farthing.local.fleet import demo_fleet, load_fleet
+from farthing.local.locks import alone_in
 from farthing.local.paths import home
 from farthing.local.processes import Background
 from farthing.model.errors import InvalidError, PermanentError
@@ -18,6 +22,7 @@ SPOKE: Final = "spoke"
 LEASE_SECONDS: Final = 5
 """Short, since on one machine a spoke that is gone is gone."""
 
+_FLEET: Final = "fleet"
 _TOKEN_SECONDS: Final = 30 * 24 * 3600
 
 
@@ -45,6 +50,33 @@ class Machine:
     @property
     def spoke(self) -> Background:
         return Background(self.folder, SPOKE)
+
+    @contextmanager
+    def alone(self, waiting: Callable[[], None]) -> Iterator[None]:
+        """Only one program at a time starts or removes this cluster; the second calls `waiting`, then waits."""
+        with ExitStack() as held:
+            try:
+                held.enter_context(alone_in(self.folder, waiting))
+            except OSError as error:
+                raise PermanentError(
+                    f"cannot keep a cluster in {self.folder}: {error.strerror or error}; "
+                    f"name another place with FARTHING_HOME"
+                ) from error
+            yield
+
+    def fleet(self, wished: Path | None) -> list[dict[str, Any]]:
+        """Nodes and ResourceSlices to simulate: as wished, else as in the last start, else the demo's."""
+        if wished is not None:
+            return load_fleet(wished)
+        kept = next(iter(sorted(self.folder.glob(f"{_FLEET}.*"))), None)
+        return load_fleet(kept) if kept else demo_fleet()
+
+    def keep_fleet(self, wished: Path) -> None:
+        """Remember what to simulate, for the next start."""
+        content = wished.read_bytes()
+        for former in self.folder.glob(f"{_FLEET}.*"):
+            former.unlink()
+        (self.folder / f"{_FLEET}{wished.suffix or '.yaml'}").write_bytes(content)
 
     async def start_spoke(self, connection: Connection) -> None:
         """Start the spoke with the rights of its own service account, unless it runs."""
@@ -74,4 +106,4 @@ class Machine:
 
 def machines() -> tuple[str, ...]:
     """The names of the embedded clusters that are there, running or not."""
-    return tuple(sorted(path.parent.name for path in home().glob("*/ports.json")))
+    return tuple(sorted(path.parent.name for path in home().glob(f"*/{TOKENS}")))

@@ -15,7 +15,8 @@ def cache() -> Path:
 
 
 def _folder(own: str, xdg: str, otherwise: str) -> Path:
+    """An absolute path: what is started there works in a folder of its own."""
     if os.environ.get(own):
-        return Path(os.environ[own]).expanduser()
+        return Path(os.environ[own]).expanduser().absolute()
     base = os.environ.get(xdg)
-    return (Path(base) if base else Path.home() / otherwise) / "farthing"
+    return (Path(base) if base else Path.home() / otherwise).absolute() / "farthing"

@@ -1,21 +1,23 @@
 """Background processes that outlive the command that started them, and that nobody confuses with others.
 
-A process is known by its id *and* the instant at which it was created, so that a number used again by the system is
-never mistaken for ours.
+A process is known by its id *and* its birth, so that a number used again by the system is never mistaken for ours.
 """
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import psutil
 
 from farthing.model.errors import PermanentError
 
-STOP_SECONDS = 15.0
+STOP_SECONDS: Final = 15.0
+_TAIL_BYTES: Final = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Background:
         try:
             record = json.loads(self._record.read_text(encoding="utf-8"))
             found = psutil.Process(record["pid"])
-            same = abs(found.create_time() - record["created"]) < 0.05
+            same = _birth(found) == record["birth"]
             return found if same and found.status() != psutil.STATUS_ZOMBIE else None
         except (FileNotFoundError, ValueError, KeyError, psutil.NoSuchProcess):
             return None
@@ -48,6 +50,7 @@ class Background:
         if self.process() is not None:
             return
         with self.log.open("ab") as log:
+            said_before = log.tell()
             try:
                 started = subprocess.Popen(
                     command,
@@ -60,7 +63,7 @@ class Background:
                 )
             except OSError as error:
                 raise PermanentError(f"cannot start {self.name} ({command[0]}): {error.strerror}") from error
-        record = {"pid": started.pid, "created": psutil.Process(started.pid).create_time()}
+        record = {"pid": started.pid, "birth": _birth(psutil.Process(started.pid)), "log_from": said_before}
         self._record.write_text(json.dumps(record), encoding="utf-8")
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
@@ -79,11 +82,35 @@ class Background:
             _gone(found, STOP_SECONDS)
 
     def last_words(self, lines: int = 5) -> str:
-        """The end of its log."""
+        """The end of what it said since it was started last."""
         try:
-            return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+            with self.log.open("rb") as log:
+                size = log.seek(0, os.SEEK_END)
+                log.seek(max(self._log_from(), size - _TAIL_BYTES))
+                said = log.read().decode(errors="replace").splitlines()
         except FileNotFoundError:
             return "(no log)"
+        return "\n".join(said[-lines:]) or "(nothing)"
+
+    def _log_from(self) -> int:
+        try:
+            return int(json.loads(self._record.read_text(encoding="utf-8"))["log_from"])
+        except (FileNotFoundError, ValueError, KeyError):
+            return 0
+
+
+def _birth(process: psutil.Process) -> str:
+    """What tells a process from all others that ever had its number, whatever happens to the clock.
+
+    Linux counts from the boot, and psutil's `create_time` would move with the clock that it adds.
+    """
+    try:
+        stat = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8", errors="replace")
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return str(process.create_time())
+    ticks_since_boot = stat.rpartition(")")[2].split()[19]
+    return f"{boot}+{ticks_since_boot}"
 
 
 def _gone(process: psutil.Process, seconds: float) -> None:
@@ -92,7 +119,7 @@ def _gone(process: psutil.Process, seconds: float) -> None:
     while time.monotonic() < deadline:
         try:
             if process.status() == psutil.STATUS_ZOMBIE:
-                process.wait(1)
+                process.wait(0)  # ours are reaped here; others' are their parents' to reap
                 return
         except (psutil.NoSuchProcess, psutil.TimeoutExpired):
             return

@@ -18,17 +18,25 @@ async def publish(
     slots = asyncio.Semaphore(AT_ONCE)
     done = created = 0
 
-    async def put(manifest: dict[str, Any]) -> None:
+    async def put(manifest: dict[str, Any], *, there: bool) -> None:
         nonlocal done, created
-        async with slots:
-            try:
-                await connection.create(_PATHS[manifest["kind"]], manifest)
-                created += 1
-            except ExistsError:
-                pass  # it is what we wanted
-            done += 1
-            progress(done, len(manifests))
+        if not there:
+            async with slots:
+                created += await _create(connection, manifest)
+        done += 1
+        progress(done, len(manifests))
 
-    for kind in _PATHS:
-        await asyncio.gather(*(put(manifest) for manifest in manifests if manifest["kind"] == kind))
+    for kind, path in _PATHS.items():
+        there = {found["metadata"]["name"] for found in (await connection.list_all(path))[0]}
+        wanted = [manifest for manifest in manifests if manifest["kind"] == kind]
+        await asyncio.gather(*(put(one, there=one["metadata"]["name"] in there) for one in wanted))
     return created
+
+
+async def _create(connection: Connection, manifest: dict[str, Any]) -> bool:
+    """Whether it was us who made it; somebody else may have been quicker, which is as good."""
+    try:
+        await connection.create(_PATHS[manifest["kind"]], manifest)
+    except ExistsError:
+        return False
+    return True

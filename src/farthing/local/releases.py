@@ -1,12 +1,13 @@
 """Programs from upstream's releases, each checked against the SHA-256 sum that upstream publishes beside it.
 
-A machine without the internet is noticed at the first address within seconds, and not asked again.
+The sum comes from the same place as the program, over https: it finds what broke on the way, and is not a pin.
+A machine without the internet is noticed at the first address within seconds, and no other is asked.
 """
 
 import hashlib
+import http.client
 import io
 import tarfile
-import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Final
@@ -16,32 +17,39 @@ from farthing.model.errors import InvalidError, TransientError
 
 _SECONDS: Final = 5
 _CHUNK: Final = 1 << 20
-_unreachable: list[str] = []
 
 
-def download(program: Program, target: Path) -> bool:
-    """Fetch one program to `target`; False where upstream offers none.
+class Releases:
+    """Upstream's releases, for as long as one attempt to get all programs takes."""
 
-    Raises TransientError where it cannot be reached, InvalidError where the sum is wrong.
-    """
-    if not program.archive or not program.checksums:
-        return False
-    if _unreachable:
-        raise TransientError(_unreachable[0])
-    try:
-        expected = _sum_of(_fetch(program.checksums).decode(), program.archive.rsplit("/", 1)[1])
-        content = _fetch(program.archive)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        _unreachable.append(f"{program.archive} cannot be reached ({getattr(error, 'reason', error)})")
-        raise TransientError(_unreachable[0]) from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != expected:
-        raise InvalidError(
-            program.archive,
-            f"has the SHA-256 sum {found}, upstream says {expected}; try again, and if it stays, tell us",
-        )
-    target.write_bytes(_unpacked(content, program.member) if program.member else content)
-    return True
+    def __init__(self) -> None:
+        self._unreachable = ""
+
+    def download(self, program: Program, target: Path) -> bool:
+        """Fetch one program to `target`; False where upstream offers none.
+
+        Raises TransientError where it cannot be reached, InvalidError where the sum is wrong.
+        """
+        if not program.archive or not program.checksums:
+            return False
+        if self._unreachable:
+            raise TransientError(self._unreachable)
+        try:
+            listing = _fetch(program.checksums).decode(errors="replace")
+            expected = _sum_of(listing, program.archive.rsplit("/", 1)[1])
+            content = _fetch(program.archive)
+        except (OSError, http.client.HTTPException) as error:
+            said = getattr(error, "reason", None) or error
+            self._unreachable = f"{program.archive} cannot be reached ({said})"
+            raise TransientError(self._unreachable) from error
+        found = hashlib.sha256(content).hexdigest()
+        if found != expected:
+            raise InvalidError(
+                program.archive,
+                f"has the SHA-256 sum {found}, upstream says {expected}; try again, and if it stays, tell us",
+            )
+        target.write_bytes(_unpacked(content, program.member) if program.member else content)
+        return True
 
 
 def _fetch(address: str) -> bytes:
@@ -59,13 +67,15 @@ def _sum_of(listing: str, name: str) -> str:
         return words[0]
     sums = dict(zip(words[1::2], words[::2], strict=False))
     if name not in sums:
-        raise InvalidError(name, "is not in upstream's list of checksums")
+        raise InvalidError(name, "is not in upstream's list of checksums; is something between us and upstream?")
     return sums[name]
 
 
 def _unpacked(content: bytes, member: str) -> bytes:
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        if member not in archive.getnames():
+            raise InvalidError(member, "is not in upstream's archive")
         found = archive.extractfile(member)
         if found is None:
-            raise InvalidError(member, "is not in upstream's archive")
+            raise InvalidError(member, "is a folder in upstream's archive, not a program")
         return found.read()
