@@ -62,7 +62,7 @@ class Town:
         return self
 
     def pod(self, name, amount, *, on=None, namespace="default", age=60.0, made=True, **more):
-        """A pod with an ask; `on` is (node, milli, *devices) where it has its shares and runs. `over`: its claim is gone."""
+        """A pod with an ask; `on` is (node, milli, *devices) where it runs. `over`: its claim is gone."""
         key, claim = Key(namespace, name), Key(namespace, f"{name}-farthing")
         ask = parse_ask(amount, more.pop("models", None))
         entry = PodClaim("farthing", claim.name if made else "", template_name(ask))
