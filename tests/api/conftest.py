@@ -17,11 +17,11 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from tests.api.objects import eventually, found
 
 from farthing.api.names import MANAGED, NAMESPACE, SPOKE
 from farthing.cli.install import install_into
 from farthing.kube.connection import Connection
-from tests.api.objects import eventually, found
 
 Json = dict[str, Any]
 
@@ -185,7 +185,7 @@ Login = Callable[[str, str], Awaitable[Connection]]
 
 @pytest.fixture
 async def login(installed: Cluster, admin: Connection, tmp_path: Path) -> AsyncIterator[Login]:
-    """Log in as a service account: `await login(namespace, name)`."""
+    """A way to log in as a service account, by namespace and name."""
     server = yaml.safe_load(installed.kubeconfig.read_text())["clusters"][0]["cluster"]
     async with AsyncExitStack() as stack:
 

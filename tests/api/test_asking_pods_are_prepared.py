@@ -3,11 +3,11 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.api.objects import WORKLOADS, admitted, eventually, gates, pod, pods, template_of, workload
 
 from farthing.kube.connection import Connection
 from farthing.model.ask import FORMS, GPU, GPU_MODEL, ISOLATION, ISOLATIONS, ask_of_template, parse_ask, template_name
 from farthing.model.cluster import GATE
-from tests.api.objects import WORKLOADS, admitted, eventually, gates, pod, pods, template_of, workload
 
 pytestmark = pytest.mark.cluster
 
@@ -97,7 +97,9 @@ async def test_pods_of_every_workload_are_prepared_and_its_template_is_not(
 
 
 MODELS = st.lists(st.from_regex("[A-Za-z0-9](?:-?[A-Za-z0-9]){0,12}", fullmatch=True), min_size=1, max_size=8)
-AMOUNTS = st.one_of([st.from_regex(shape, fullmatch=True, alphabet=st.characters(codec="ascii")) for shape in FORMS.values()])
+AMOUNTS = st.one_of(
+    [st.from_regex(shape, fullmatch=True, alphabet=st.characters(codec="ascii")) for shape in FORMS.values()]
+)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,10 +1,10 @@
 """Pods that bring claims of their own, and the claims themselves."""
 
 import pytest
+from tests.api.objects import DRY, admitted, claims, gates, pod
 
 from farthing.kube.connection import Connection
 from farthing.model.cluster import GATE
-from tests.api.objects import DRY, admitted, claims, gates, pod
 
 pytestmark = pytest.mark.cluster
 
@@ -33,26 +33,36 @@ def claim(*requests):
     return {"metadata": {"name": "c"}, "spec": {"devices": {"requests": list(requests)}}}
 
 
+def exactly(device_class, name="r"):
+    return {"name": name, "exactly": {"deviceClassName": device_class}}
+
+
+def first_of(*device_classes):
+    choices = [{"name": f"s{i}", "deviceClassName": name} for i, name in enumerate(device_classes)]
+    return {"name": "r", "firstAvailable": choices}
+
+
 @pytest.mark.parametrize(
     ("wanted", "protected"),
     [
-        (claim({"name": "r", "exactly": {"deviceClassName": "gpu.farthing.dev"}}), True),
-        (claim({"name": "r", "exactly": {"deviceClassName": "big.gpu.farthing.dev"}}), True),
-        (claim({"name": "r", "firstAvailable": [{"name": "s", "deviceClassName": "nic"}, {"name": "t", "deviceClassName": "gpu.farthing.dev"}]}), True),
-        (claim({"name": "q", "exactly": {"deviceClassName": "nic"}}, {"name": "r", "exactly": {"deviceClassName": "gpu.farthing.dev"}}), True),
-        (claim({"name": "r", "exactly": {"deviceClassName": "gpu.nvidia.com"}}), False),
-        (claim({"name": "r", "exactly": {"deviceClassName": "mygpu.farthing.dev"}}), False),
+        (claim(exactly("gpu.farthing.dev")), True),
+        (claim(exactly("big.gpu.farthing.dev")), True),
+        (claim(first_of("nic", "gpu.farthing.dev")), True),
+        (claim(exactly("nic", "q"), exactly("gpu.farthing.dev")), True),
+        (claim(exactly("gpu.nvidia.com")), False),
+        (claim(exactly("mygpu.farthing.dev")), False),
+        (claim(first_of("nic", "gpu.nvidia.com")), False),
         ({"metadata": {"name": "c"}, "spec": {}}, False),
         ({"metadata": {"name": "c"}, "spec": {"devices": {}}}, False),
     ],
-)  # fmt: skip
+)
 async def test_claims_on_our_classes_are_protected_from_the_start(admin: Connection, namespace: str, wanted, protected):
     stored = await admin.create(claims(namespace), wanted, DRY)
     assert stored["metadata"].get("finalizers", []) == ([PROTECTION] if protected else [])
 
 
 async def test_other_finalizers_stay(admin: Connection, namespace: str):
-    wanted = claim({"name": "r", "exactly": {"deviceClassName": "gpu.farthing.dev"}})
+    wanted = claim(exactly("gpu.farthing.dev"))
     wanted["metadata"]["finalizers"] = ["example.com/mine"]
     stored = await admin.create(claims(namespace), wanted, DRY)
     assert sorted(stored["metadata"]["finalizers"]) == sorted(["example.com/mine", PROTECTION])

@@ -1,13 +1,13 @@
 """Unchanged manifests in namespaces that opted in."""
 
 import pytest
+from tests.api.objects import DRY, WORKLOADS, admitted, gates, pod, template_of, workload
 
 from farthing.kube.connection import Connection
 from farthing.model.ask import GPU, GPU_MODEL, ISOLATION, MODELS_REFUSED, VENDORS, Ask, ask_of_template
 from farthing.model.cluster import GATE
 from farthing.model.errors import InvalidError
 from farthing.model.quantity import WHOLE_DEVICE
-from tests.api.objects import DRY, WORKLOADS, admitted, gates, pod, template_of, workload
 
 pytestmark = pytest.mark.cluster
 
@@ -75,16 +75,24 @@ async def test_a_pod_bound_by_hand_is_refused(admin: Connection, managed: str):
         await admitted(admin, managed, pod(limits={"nvidia.com/gpu": "1"}, spec={"nodeName": "n1"}))
 
 
+INIT_CONTAINER = (
+    "init container prepare asks for 1 nvidia.com/gpu, which Farthing cannot give back when it ends; let an ordinary "
+    f"container ask, or use the annotation {GPU}, whose devices all containers share"
+)
+COUNT = "container main asks for {}; expected whole devices from 1 to 32"
+WRONG_MODEL = {"limits": {"nvidia.com/gpu": "1"}, "annotations": {GPU_MODEL: "H 100"}}
+
+
 @pytest.mark.parametrize("kind", ["Pod", *WORKLOADS])
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
-        ({"init": {"nvidia.com/gpu": "1"}}, f"init container prepare asks for 1 nvidia.com/gpu, which Farthing cannot give back when it ends; let an ordinary container ask, or use the annotation {GPU}, whose devices all containers share"),
-        ({"limits": {"amd.com/gpu": "33"}}, "container main asks for 33 amd.com/gpu; expected whole devices from 1 to 32"),
-        ({"limits": {"nvidia.com/gpu": "2k"}}, "container main asks for 2k nvidia.com/gpu; expected whole devices from 1 to 32"),
-        ({"limits": {"nvidia.com/gpu": "1"}, "annotations": {GPU_MODEL: "H 100"}}, f"{GPU_MODEL}: 'H 100' {MODELS_REFUSED}"),
+        ({"init": {"nvidia.com/gpu": "1"}}, INIT_CONTAINER),
+        ({"limits": {"amd.com/gpu": "33"}}, COUNT.format("33 amd.com/gpu")),
+        ({"limits": {"nvidia.com/gpu": "2k"}}, COUNT.format("2k nvidia.com/gpu")),
+        (WRONG_MODEL, f"{GPU_MODEL}: 'H 100' {MODELS_REFUSED}"),
     ],
-)  # fmt: skip
+)
 async def test_what_cannot_become_a_claim_is_refused(admin: Connection, managed: str, kind, more, sentence):
     path = f"/api/v1/namespaces/{managed}/pods" if kind == "Pod" else WORKLOADS[kind].format(managed)
     wrong = pod(**more)

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.api.objects import DRY, WORKLOADS, admitted, pod, pods, workload
 
 from farthing.kube.connection import Connection
 from farthing.model.ask import (
@@ -22,12 +23,11 @@ from farthing.model.ask import (
     parse_ask,
 )
 from farthing.model.errors import FarthingError, InvalidError
-from tests.api.objects import DRY, WORKLOADS, admitted, pod, pods, workload
 
 pytestmark = pytest.mark.cluster
 
 HOSTILE = ["abc", "0", "-1", "1.5", "0.0001", "1e9", "10Xi", "", " 1", "1 ", "33", "0.0", "33x0.5", "4x", "x0.5",
-           "4x1", "1g.10GB", "٣", "０.５", "9999999Ti", "0.25\n", "\n", "'", "' || true || '", "${GPU}", "1\x00",
+           "4x1", "1g.10GB", "٣", "\uff10.\uff15", "9999999Ti", "0.25\n", "\n", "'", "' || true || '", "${GPU}", "1\x00",
            "0.25|0.5"]  # fmt: skip
 
 
@@ -81,7 +81,7 @@ async def test_thousands_of_annotations_do_not_exhaust_the_policies(admin: Conne
         ({DURATION: "-1h"}, f"{DURATION}: '-1h' {DURATION_REFUSED}"),
         ({PRIORITY: "high"}, f"{PRIORITY}: 'high' {PRIORITY_REFUSED}"),
         ({PRIORITY: "1.5"}, f"{PRIORITY}: '1.5' {PRIORITY_REFUSED}"),
-        ({"farthing.dev/gpus": "0.5"}, "farthing.dev/gpus: Farthing has no such annotation; expected one of farthing.dev/gpu,"),
+        ({"farthing.dev/gpus": "0.5"}, "farthing.dev/gpus: Farthing has no such annotation; expected one of"),
         ({TEAM: "vision"}, f"{TEAM}: Farthing has no such annotation"),
     ],
 )  # fmt: skip
@@ -89,7 +89,9 @@ async def test_thousands_of_annotations_do_not_exhaust_the_policies(admin: Conne
 async def test_each_annotation_is_refused_by_name(admin: Connection, namespace: str, kind, annotations, sentence):
     wrong = pod("0.25", annotations={GPU: "0.25"} | annotations)
     wrong["metadata"]["annotations"].update(annotations)
-    path, body = (pods(namespace), wrong) if kind == "Pod" else (WORKLOADS[kind].format(namespace), workload(kind, wrong))
+    path, body = (
+        (pods(namespace), wrong) if kind == "Pod" else (WORKLOADS[kind].format(namespace), workload(kind, wrong))
+    )
     with pytest.raises(InvalidError) as refused:
         await admin.create(path, body, DRY)
     assert sentence in str(refused.value)
@@ -135,17 +137,25 @@ async def test_our_claim_s_name_is_ours(admin: Connection, namespace: str):
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=40) | st.from_regex(r"[0-9gx.+-]{1,10}[GMT]?i?"))
+@given(
+    st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=40)
+    | st.from_regex(r"[0-9gx.+-]{1,10}[GMT]?i?")
+)
 async def test_the_api_server_and_python_agree_on_what_an_amount_is(admin: Connection, text):
-    try:
-        parse_ask(text)
-        right = True
-    except InvalidError:
-        right = False
+    assert await refusal(admin, text) == ("" if is_amount(text) else "is not an amount of GPU")
+
+
+async def refusal(admin, text):
     try:
         await admitted(admin, "default", pod(text))
-        admitted_ = True
     except FarthingError as error:
-        assert "is not an amount of GPU" in str(error)
-        admitted_ = False
-    assert admitted_ == right
+        return "is not an amount of GPU" if "is not an amount of GPU" in str(error) else str(error)
+    return ""
+
+
+def is_amount(text):
+    try:
+        parse_ask(text)
+    except InvalidError:
+        return False
+    return True

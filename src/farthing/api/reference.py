@@ -37,16 +37,12 @@ def _asks() -> Iterator[str]:
     ]
     yield from _table(("annotation", "says", "refused otherwise"), rows)
     yield "## Labels\n"
+    resources = " and ".join(f"`{name}`" for name in ask.VENDORS.values())
     yield from _table(
         ("label", "on", "says"),
         [
             (ask.TEAM, "namespaces, pods", "the team that is billed; a DNS label, such as `vision`"),
-            (
-                MANAGED,
-                "namespaces",
-                f"`true`: limits of {' and '.join(f'`{name}`' for name in ask.VENDORS.values())}, and pods' own "
-                "resource claims, are planned by Farthing, too",
-            ),
+            (MANAGED, "namespaces", f"`true`: limits of {resources} and pods' own claims are planned by Farthing, too"),
         ],
     )
     yield f"A pod that waits carries the scheduling gate `{GATE}`.\n"

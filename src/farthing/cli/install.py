@@ -6,38 +6,34 @@ what that means for whoever waits or runs.
 
 import asyncio
 import json
+import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from farthing.api.manifests import DRIVERS, manifests, printed
 from farthing.api.names import MANAGED
 from farthing.cli.applying import Step, apply_all, policies_in_force
+from farthing.cli.options import Context, Format, Kubeconfig, Output, connect
+from farthing.cli.render import Column, console, counted, show_json, show_table
 from farthing.cli.requirements import check_server
 from farthing.cli.uninstalling import Survey, remove, survey
 from farthing.kube.connection import Connection
 from farthing.model.errors import NotFoundError, PermanentError
 
-Kubeconfig = Annotated[Path | None, typer.Option(help="Kubeconfig file; default: $KUBECONFIG, else ~/.kube/config.")]
-Context = Annotated[str, typer.Option(help="Context in the kubeconfig; default: the current one.")]
-
 _PROFILES: Final = "/apis/farthing.dev/v1/driverprofiles"
 _SLICES: Final = "/apis/resource.k8s.io/v1/resourceslices"
+_COLUMNS: Final = (Column("KIND"), Column("NAME"), Column("OUTCOME"))
 
 
-class Format(StrEnum):
-    """How to answer."""
+class InstallFormat(StrEnum):
+    """How `install` answers; yaml is what `--print` is for."""
 
     table = "table"
     yaml = "yaml"
     json = "json"
-
-
-Output = Annotated[Format, typer.Option("--output", "-o", help="table, yaml or json.")]
 
 
 def install(
@@ -45,51 +41,56 @@ def install(
     context: Context = "",
     driver: Annotated[
         list[str] | None,
-        typer.Option(help=f"Take over the devices of this DRA driver; may be repeated. Default: {', '.join(DRIVERS)}."),
+        typer.Option(
+            "--driver", help=f"DRA driver whose devices Farthing takes over; repeatable. Default: {', '.join(DRIVERS)}."
+        ),
     ] = None,
-    print_: Annotated[bool, typer.Option("--print", help="Only print what would be applied.")] = False,
-    output: Output = Format.table,
+    only_print: Annotated[
+        bool, typer.Option("--print", help="Print what would be applied, and apply nothing.")
+    ] = False,
+    output: Annotated[
+        InstallFormat,
+        typer.Option("--output", "-o", help="table for people, json for programs; yaml or json with --print."),
+    ] = InstallFormat.table,
 ) -> None:
     """Put Farthing's types, rights and policies into a cluster. Safe to run again."""
-    if print_:
-        typer.echo(_as_text(driver or list(DRIVERS), output), nl=False)
+    if only_print:
+        sys.stdout.write(_as_text(driver or list(DRIVERS), output))
         return
-    steps, version, unmanaged = asyncio.run(_install(kubeconfig, context, driver or []))
-    _show(steps, output)
-    if output is Format.table:
-        typer.echo(f"Farthing is installed in Kubernetes {version}, and its policies are in force.")
-        for name in unmanaged:
-            typer.echo(
-                f"Devices of {name} stay with kube-scheduler; `farthing install --driver {name}` takes them over."
-            )
-        typer.echo(f"Namespaces whose unchanged manifests shall be planned need the label {MANAGED}=true.")
+    asyncio.run(_install(kubeconfig, context, driver or [], output))
 
 
 def uninstall(
     kubeconfig: Kubeconfig = None,
     context: Context = "",
-    force: Annotated[bool, typer.Option(help="Go on although pods wait or devices are in use.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Go on although pods wait or devices are in use.")] = False,
     output: Output = Format.table,
 ) -> None:
-    """Take Farthing out of a cluster. Says what would be stranded, and asks for --force where something would."""
-    steps = asyncio.run(_uninstall(kubeconfig, context, force))
-    _show(steps, output)
+    """Take Farthing out of a cluster. Says first what that means for pods that wait or run."""
+    asyncio.run(_uninstall(kubeconfig, context, force, output))
 
 
 async def install_into(connection: Connection, drivers: list[str]) -> list[Step]:
-    """Apply everything and wait until it is in force. Drivers managed already stay managed."""
+    """Apply everything and wait until it is in force. Drivers that are managed already stay managed."""
     managed = sorted({*await _drivers(connection, _PROFILES), *drivers}) or list(DRIVERS)
     steps = await apply_all(connection, manifests(managed))
     await policies_in_force(connection)
     return steps
 
 
-async def _install(kubeconfig: Path | None, context: str, drivers: list[str]) -> tuple[list[Step], str, list[str]]:
-    async with Connection.from_kubeconfig(kubeconfig, context) as connection:
+async def _install(kubeconfig: Path | None, context: str, drivers: list[str], output: InstallFormat) -> None:
+    async with connect(kubeconfig, context) as connection:
         version = await check_server(connection)
-        steps = await install_into(connection, drivers)
-        published = await _drivers(connection, _SLICES)
-        return steps, version, sorted(published - await _drivers(connection, _PROFILES))
+        _show(await install_into(connection, drivers), as_json=output is not InstallFormat.table)
+        if output is not InstallFormat.table:
+            return
+        out = console()
+        out.print(f"Farthing is installed in Kubernetes {version}, and its policies are in force.")
+        for name in sorted(await _drivers(connection, _SLICES) - await _drivers(connection, _PROFILES)):
+            out.print(
+                f"Devices of {name} stay with kube-scheduler; `farthing install --driver {name}` takes them over."
+            )
+        out.print(f"Namespaces whose unchanged manifests shall be planned need the label {MANAGED}=true.")
 
 
 async def _drivers(connection: Connection, path: str) -> set[str]:
@@ -101,14 +102,14 @@ async def _drivers(connection: Connection, path: str) -> set[str]:
     return {item["spec"]["driver"] for item in found}
 
 
-async def _uninstall(kubeconfig: Path | None, context: str, force: bool) -> list[Step]:
-    async with Connection.from_kubeconfig(kubeconfig, context) as connection:
+async def _uninstall(kubeconfig: Path | None, context: str, force: bool, output: Format) -> None:
+    async with connect(kubeconfig, context) as connection:
         seen = await survey(connection)
         if seen.concerned and not force:
-            raise PermanentError(f"{consequences(seen)}\nNothing was changed; `farthing uninstall --force` goes on.")
+            raise PermanentError(f"{consequences(seen)}\nNothing was changed; `farthing uninstall --force` goes on")
         if seen.concerned:
-            typer.echo(consequences(seen), err=True)
-        return await remove(connection)
+            sys.stderr.write(f"{consequences(seen)}\n")
+        _show(await remove(connection), as_json=output is Format.json)
 
 
 def consequences(seen: Survey) -> str:
@@ -116,32 +117,28 @@ def consequences(seen: Survey) -> str:
     lines: list[str] = []
     if seen.waiting:
         lines.append(
-            f"{len(seen.waiting)} pods wait for Farthing. Their gate will be opened, but they stay Pending: their "
-            "claims name a device class that will be gone. Delete them, and mind that without Farthing the annotation "
-            "has no effect: what their workloads create then starts without a GPU."
+            f"Waiting for Farthing: {counted(len(seen.waiting), 'pod')}. Their gate will be opened, but they stay "
+            "Pending: their claims name a device class that will be gone. Delete them, and mind that without Farthing "
+            "the annotation has no effect: what their workloads create then starts without a GPU."
         )
-        lines += [f"  waits  {name}" for name in seen.waiting]
+        lines += [f"  {name}" for name in seen.waiting]
     if seen.holding:
         lines.append(
-            f"{len(seen.holding)} claims hold devices. Their pods keep running, and kube-controller-manager takes the "
-            "devices back when they end."
+            f"Holding devices: {counted(len(seen.holding), 'claim')}. Their pods keep running, and "
+            "kube-controller-manager takes the devices back when they end."
         )
-        lines += [f"  holds  {name}" for name in seen.holding]
+        lines += [f"  {name}" for name in seen.holding]
     return "\n".join(lines)
 
 
-def _as_text(drivers: list[str], output: Format) -> str:
-    if output is Format.json:
+def _as_text(drivers: list[str], output: InstallFormat) -> str:
+    if output is InstallFormat.json:
         return json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests(drivers)}, indent=2) + "\n"
     return "---\n".join(printed(drivers).values())
 
 
-def _show(steps: list[Step], output: Format) -> None:
-    rows: list[dict[str, Any]] = [step._asdict() for step in steps]
-    if output is not Format.table:
-        typer.echo(json.dumps(rows, indent=2))  # JSON is YAML, too
-        return
-    table = Table("object", "name", "outcome", box=None, pad_edge=False)
-    for step in steps:
-        table.add_row(*step)
-    Console().print(table)
+def _show(steps: list[Step], *, as_json: bool) -> None:
+    if as_json:
+        show_json(steps)
+    else:
+        show_table(console(), _COLUMNS, [(step.kind, step.name, step.outcome) for step in steps])

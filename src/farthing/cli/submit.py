@@ -7,7 +7,7 @@ from typing import Any, Final
 import yaml
 
 from farthing.kube.connection import Connection
-from farthing.model.errors import FarthingError, InvalidError, NotFoundError, PermanentError, TransientError
+from farthing.model.errors import FarthingError, InvalidError, NotFoundError, PermanentError
 
 MANAGER: Final = "farthing-demo"
 _PATHS: Final = {
@@ -32,12 +32,17 @@ class Submitted:
     refusal: str = ""
 
 
-async def submit(connection: Connection, folder: Path) -> list[Submitted]:
-    """Submit every manifest of a folder, in the order of the files' names. What is there already stays as it is."""
+def manifests_in(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """Every manifest of a folder with its file, in the order of the files' names."""
     files = sorted(folder.glob("*.yaml"))
     if not files:
         raise NotFoundError(f"no manifests (*.yaml) in {folder}")
-    return [await _one(connection, manifest, path) for path in files for manifest in _load(path)]
+    return [(path, manifest) for path in files for manifest in _load(path)]
+
+
+async def submit(connection: Connection, manifests: list[tuple[Path, dict[str, Any]]]) -> list[Submitted]:
+    """Submit manifests in their order. What is there already stays as it is."""
+    return [await _one(connection, manifest, path) for path, manifest in manifests]
 
 
 def _load(path: Path) -> list[dict[str, Any]]:
@@ -60,8 +65,6 @@ async def _one(connection: Connection, manifest: dict[str, Any], path: Path) -> 
             await connection.create(address, manifest, {"fieldManager": MANAGER})
         except (InvalidError, PermanentError) as error:
             return Submitted(kind, meta["name"], _shortened(error))
-        except TransientError:
-            raise
     return Submitted(kind, meta["name"])
 
 

@@ -16,7 +16,7 @@ from farthing.cli.install import install_into
 from farthing.cli.options import Format, Output
 from farthing.cli.render import Column, console, show_json, show_table
 from farthing.cli.running import Row, settled_rows
-from farthing.cli.submit import Submitted, submit
+from farthing.cli.submit import Submitted, manifests_in, submit
 from farthing.kube.connection import Connection
 from farthing.local.binaries import obtain
 from farthing.local.fleet import fleet_of_text, load_fleet
@@ -24,6 +24,8 @@ from farthing.local.machine import Machine, machines
 from farthing.local.publish import publish
 
 _SETTLE_SECONDS = 60.0
+
+Workloads = list[tuple[Path, dict[str, Any]]]
 
 Name = Annotated[str, typer.Option("--name", help="Name of the cluster; several may run side by side.")]
 
@@ -51,11 +53,12 @@ def up(
     farthing up --demo examples
     """
     manifests = load_fleet(fleet) if fleet else _demo_fleet()
+    workloads = manifests_in(demo) if demo else []
     machine = Machine.named(name, _obtained(programs))
     with _steps() as step:
         step("starting etcd, kube-apiserver, kube-controller-manager, kube-scheduler, KWOK")
         machine.plane.start()
-        submitted, rows = asyncio.run(_fill(machine, manifests, demo, step))
+        submitted, rows = asyncio.run(_fill(machine, manifests, workloads, step))
     if output is Format.json:
         show_json({"name": name, "kubeconfig": str(machine.plane.kubeconfig), "submitted": submitted, "pods": rows})
         return
@@ -126,7 +129,7 @@ def _steps() -> Iterator[Callable[[str], None]]:
 
 
 async def _fill(
-    machine: Machine, manifests: list[dict[str, Any]], demo: Path | None, step: Callable[[str], None]
+    machine: Machine, manifests: list[dict[str, Any]], workloads: Workloads, step: Callable[[str], None]
 ) -> tuple[list[Submitted], list[Row]]:
     """Farthing, the fleet, the spoke and the demo."""
     async with Connection.from_kubeconfig(machine.plane.kubeconfig) as connection:
@@ -137,10 +140,10 @@ async def _fill(
         )
         step("starting the spoke")
         await machine.start_spoke(connection)
-        if demo is None:
+        if not workloads:
             return [], []
         step("submitting workloads")
-        submitted = await submit(connection, demo)
+        submitted = await submit(connection, workloads)
         step("waiting until every workload runs or says why it waits")
         return submitted, await settled_rows(connection, time.monotonic() + _SETTLE_SECONDS, time.monotonic)
 
