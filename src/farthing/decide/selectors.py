@@ -1,7 +1,6 @@
 """Stand-in while the real one is reviewed."""
 
 import numpy as np
-
 from farthing.model.cluster import Device, DeviceId
 from farthing.state.fleet import Bools
 
