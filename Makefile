@@ -18,7 +18,7 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	@touch $@
 
 up: install  ## a real Kubernetes with simulated GPUs, Farthing in it, and a first set of workloads
-	@$(RUN)/farthing up --demo
+	@$(RUN)/farthing up --demo examples
 
 down: install  ## stop it all; nothing stays
 	@$(RUN)/farthing down

@@ -1,7 +1,7 @@
 """The command line: Typer for what is typed, Rich for what is shown.
 
-Each command has a module of its own, makes frozen values, and shows them as a table or as JSON (`render`). Commands that
-only read take one look at the cluster (`look`) and ask the same brain as the spoke (`judgement`).
+Each command has a module of its own, makes frozen values, and shows them as a table or as JSON (`render`). Commands
+that only read take one look at the cluster (`look`) and ask the same brain as the spoke (`judgement`).
 Never here: decisions of their own. Start with `status.py`.
 """
 
@@ -15,6 +15,7 @@ from farthing.cli.replay import replay
 from farthing.cli.spoke import spoke
 from farthing.cli.status import status
 from farthing.cli.top import top
+from farthing.cli.up import down, up
 
 app = typer.Typer(
     help="The GPUs of many clusters as one shared, fractional, governed pool.",
@@ -22,6 +23,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (install, uninstall, status, top, explain, devices, spoke, replay):
+for command in (up, down, install, uninstall, status, top, explain, devices, spoke, replay):
     app.command()(command)
 app.add_typer(traces.app, name="traces")

@@ -10,10 +10,9 @@ from rich.console import Console
 
 from farthing.cli.look import Look, Share, look_at, shares
 from farthing.cli.options import Context, Format, Kubeconfig, Output
-from farthing.cli.render import Cell, Column, bar, console, counted, percent, show_json, show_table
+from farthing.cli.render import Cell, Column, bar, console, counted, given, percent, show_json, show_table
 from farthing.model.ask import ISOLATIONS
 from farthing.model.errors import NotFoundError
-from farthing.model.quantity import format_gib
 from farthing.state.fleet import LEVEL_BIT, model_name
 
 
@@ -162,7 +161,7 @@ def _cells(out: Console, row: DeviceRow) -> tuple[Cell, ...]:
         row.mode or "-",
         row.team or "-",
         bar(out, *_use(row), width),
-        f"{format_gib(row.memory_bytes_given)} of {format_gib(row.memory_bytes)}" if row.memory_bytes else "-",
+        given(row.memory_bytes_given, row.memory_bytes),
         "\n".join((*(f"taint {taint}" for taint in row.taints), *(_share_text(row, s) for s in row.shares))) or "-",
     )
 

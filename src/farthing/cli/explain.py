@@ -55,9 +55,8 @@ class Excluded:
 class Explanation:
     """All about one pod at the instant `at` (seconds since 1970).
 
-    `state` is waiting, on its way, running, finished, deleting or not ours.
-
-    `ahead` pods of `line` are looked at before it; both are None where it does not wait for devices.
+    `state` is waiting, on its way, running, finished, deleting or not ours. `reason` is empty where nothing stands in
+    its way. `ahead` pods of `line` are looked at before it; both are None where it does not wait for devices.
     `nodes_left` is how many nodes nothing excludes.
     """
 
@@ -222,7 +221,7 @@ def _waiting(base: Explanation, seen: Look, found: Judgement, leader: Leader) ->
     return replace(
         base,
         state="waiting",
-        reason=found.reason.why.value,
+        reason="" if found.fits else found.reason.why.value,
         sentence=sentence,
         ahead=found.ahead,
         line=found.line,
@@ -248,7 +247,11 @@ def _show(out: Console, found: Explanation) -> None:
     if found.shares:
         _show_shares(out, found)
     if found.line:
-        before = "it is looked at first" if not found.ahead else f"{found.ahead:,} are looked at before it"
+        before = (
+            "it is looked at first"
+            if not found.ahead
+            else f"{found.ahead:,} {'is' if found.ahead == 1 else 'are'} looked at before it"
+        )
         waits = "1 pod waits" if found.line == 1 else f"{found.line:,} pods wait"
         out.print(f"\n{waits} for devices; {before}.")
     if found.excluded:
@@ -291,5 +294,5 @@ def _show_excluded(out: Console, found: Explanation) -> None:
     show_table(
         out,
         columns,
-        ((f"{len(g.nodes):,}", g.reason, g.sentence, several(g.nodes, 2)) for g in found.excluded),
+        ((f"{len(g.nodes):,}", g.reason, g.sentence, several(g.nodes, 1)) for g in found.excluded),
     )

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from farthing.kube.connection import Connection
+from farthing.local.paths import home
 from farthing.model.errors import InvalidError
 
 Kubeconfig = Annotated[
@@ -31,12 +32,6 @@ class Format(StrEnum):
 
 
 Output = Annotated[Format, typer.Option("--output", "-o", help="table for people, json for programs.")]
-
-
-def home() -> Path:
-    """The folder that keeps embedded clusters and fetched traces: `$FARTHING_HOME`, else the user's data folder."""
-    named = os.environ.get("FARTHING_HOME")
-    return Path(named).expanduser() if named else Path.home() / ".local" / "share" / "farthing"
 
 
 def find_kubeconfig(named: Path | None) -> Path | None:

@@ -94,9 +94,15 @@ def bar(out: Console, part: float, whole: float, width: int = 10) -> Text:
     return Text.assemble((used * full, style), (left * (width - full), "dim"), f" {percent(part, whole):>5}")
 
 
-def gib(amount: int) -> str:
-    """Bytes for a person, a dash for none."""
-    return format_gib(amount) if amount else "-"
+def gib(amount: int, whole: int | None = None) -> str:
+    """Bytes for a person: in GiB, or in TiB where the `whole` that they are part of is large."""
+    large = (amount if whole is None else whole) >= 10 << 40
+    return f"{amount / (1 << 40):,.1f} TiB" if large else format_gib(amount)
+
+
+def given(part: int, whole: int) -> str:
+    """Bytes of bytes, a dash where there are none."""
+    return f"{gib(part, whole)} of {gib(whole)}" if whole else "-"
 
 
 def cores(milli: int) -> str:
@@ -107,7 +113,7 @@ def cores(milli: int) -> str:
 def several(names: Sequence[str], most: int = 3) -> str:
     """The first names, and how many more."""
     more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def counted(number: int, noun: str) -> str:

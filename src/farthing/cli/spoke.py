@@ -4,16 +4,20 @@ import asyncio
 import logging
 import sys
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 import structlog
 import typer
 
-from farthing.api.names import NAMESPACE
+from farthing.api.names import NAMESPACE, SPOKE, SPOKE_USER
 from farthing.cli.options import Context, Kubeconfig, find_kubeconfig
-from farthing.model.errors import InvalidError
+from farthing.kube.connection import Connection
+from farthing.model.errors import InvalidError, TransientError
 from farthing.spoke.lease import DURATION_SECONDS, SHORTEST_SECONDS
 from farthing.spoke.run import Settings, run
+
+_REVIEW: Final = "SelfSubjectReview"
+_REVIEWS: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
 
 class LogFormat(StrEnum):
@@ -59,12 +63,29 @@ def spoke(
         metrics_port=metrics_port,
         lease_seconds=lease_seconds,
     )
+    asyncio.run(check_identity(settings))
     try:
         _run(settings)
     except OSError as error:
         raise InvalidError(
             f"--metrics-port {metrics_port}", f"cannot listen on {metrics_address}: {error.strerror}; choose another"
         ) from error
+
+
+async def check_identity(settings: Settings) -> None:
+    """Refuse to run as somebody whose writes are all refused. For a server that is away the spoke itself waits."""
+    async with Connection.from_kubeconfig(settings.kubeconfig, settings.context) as connection:
+        try:
+            review = await connection.create(_REVIEWS, {"apiVersion": "authentication.k8s.io/v1", "kind": _REVIEW})
+        except TransientError:
+            return
+    user = review["status"]["userInfo"].get("username", "")
+    if user != SPOKE_USER:
+        raise InvalidError(
+            "--kubeconfig",
+            f"this is the kubeconfig of {user}, and Farthing's rules let nobody place pods but {SPOKE_USER}; use one "
+            f"with a token of that account: kubectl create token {SPOKE} -n {NAMESPACE}",
+        )
 
 
 def _run(settings: Settings) -> None:

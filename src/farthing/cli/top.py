@@ -21,6 +21,7 @@ from farthing.cli.render import (
     console,
     cores,
     counted,
+    given,
     percent,
     several,
     show_json,
@@ -29,7 +30,6 @@ from farthing.cli.render import (
 from farthing.cli.use import ModelRow, NodeRow, Use, by_model, by_node
 from farthing.decide.needs import needs_of
 from farthing.model.cluster import Key, Pod
-from farthing.model.quantity import format_gib
 
 
 class Of(StrEnum):
@@ -167,13 +167,13 @@ _NOTHING = {
 
 def amounts(out: Console, use: Use) -> tuple[Cell, Cell, Cell]:
     """A bar of use, and how much compute and memory is given."""
-    memory = f"{format_gib(use.memory_bytes_given)} of {format_gib(use.memory_bytes)}" if use.memory_bytes else "-"
     width = 20 if out.width >= 120 else 10
-    return bar(out, use.used, use.devices, width), percent(use.compute_given, use.compute), memory
+    compute, memory = percent(use.compute_given, use.compute), given(use.memory_bytes_given, use.memory_bytes)
+    return bar(out, use.used, use.devices, width), compute, memory
 
 
 def _node_cells(out: Console, row: NodeRow) -> Sequence[Cell]:
-    left = f"{format_gib(row.memory_left_bytes)} of {format_gib(row.memory_bytes)}"
+    left = given(row.memory_left_bytes, row.memory_bytes)
     use, compute, memory = amounts(out, row.use)
     return (
         row.node,
@@ -211,7 +211,7 @@ def _pod_cells(_: Console, row: PodRow) -> Sequence[Cell]:
         " and ".join(row.asks),
         f"{row.used:,.2f}",
         row.node,
-        several(row.devices, 4),
+        several(row.devices, 2),
         row.isolation or "-",
         age(row.age_seconds),
     )

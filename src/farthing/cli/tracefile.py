@@ -16,7 +16,7 @@ from typing import Final
 
 import aiohttp
 
-from farthing.cli.options import home
+from farthing.local.paths import home
 from farthing.model.errors import InvalidError, NotFoundError, PermanentError, TransientError
 
 COMMIT: Final = "8f3d6417"

@@ -9,9 +9,10 @@ import aiohttp
 import typer
 from rich.console import Console
 
-from farthing.cli.options import Format, Output, home
+from farthing.cli.options import Format, Output
 from farthing.cli.render import Column, console, show_json, show_table
 from farthing.cli.tracefile import FILES, ORIGIN, checksum, fetch, find_file, folders
+from farthing.local.paths import home
 from farthing.model.errors import NotFoundError
 
 app = typer.Typer(help="The public traces that `farthing replay` submits: list them, fetch them.", no_args_is_help=True)

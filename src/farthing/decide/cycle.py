@@ -96,8 +96,16 @@ class _Cycle:
         if pod.blocked:
             return Reason(Why.OTHER_GATE, "another scheduling gate is on it; it is placed when that is gone")
         if not waiting.complete and self.snapshot.at - pod.created >= _PENDING_SECONDS:
-            return Reason(Why.CLAIM_PENDING, "kube-controller-manager has not made its claims yet")
+            return Reason(Why.CLAIM_PENDING, self._pending(pod))
         return None
+
+    def _pending(self, pod: Pod) -> str:
+        """What its claims wait for."""
+        unmade = (entry.template for entry in pod.claims if entry.template and not entry.claim)
+        absent = next((name for name in unmade if not self._has_template(pod, name)), None)
+        if absent is not None:
+            return f"its claim template {absent} is not in namespace {pod.key.namespace}"
+        return "kube-controller-manager has not made its claims yet"
 
     def _has_template(self, pod: Pod, name: str) -> bool:
         return Key(pod.key.namespace, name) in self.snapshot.templates

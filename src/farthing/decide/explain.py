@@ -44,7 +44,7 @@ def _never(fleet: Fleet, need: Need) -> Reason | None:
     if not sieve.model.any():
         return Reason(Why.UNKNOWN_MODEL, f"{need}: no device is of such a model; the cluster has {_models(fleet)}")
     if not sieve.level.any():
-        return _undeliverable(fleet, need, sieve)
+        return _undeliverable(fleet, need, sieve, sieve.model)
     most = int(_per_node(fleet, sieve.level).max())
     if most < need.count:
         return Reason(Why.TOO_LARGE, f"{need}: needs {need.count} devices on one node, the largest has {most}")
@@ -61,14 +61,15 @@ def _models(fleet: Fleet) -> str:
     return ", ".join(sorted(model.upper() for model in fleet.models if model)) or "none that say theirs"
 
 
-def _undeliverable(fleet: Fleet, need: Need, sieve: Eligible) -> Reason:
-    ask, count = need.ask, int(sieve.model.sum())
+def _undeliverable(fleet: Fleet, need: Need, sieve: Eligible, devices: Bools) -> Reason:
+    """Why none of the devices, which are of the right model, could ever give it in the way that it wants."""
+    ask, count = need.ask, int(devices.sum())
     if ask is not None and ask.profile is not None:
         return Reason(Why.ISOLATION_UNAVAILABLE, f"{need}: none of {count} devices is a partition of this profile")
-    largest = int(fleet.memory[sieve.model].max())
+    largest = int(fleet.memory[devices].max())
     if ask is not None and ask.memory is not None and ask.memory > largest:
         return Reason(Why.TOO_LARGE, f"{need}: the largest device has {format_gib(largest)}")
-    if ask is None and (sieve.compute[sieve.model] > fleet.compute[sieve.model]).all():
+    if ask is None and (sieve.compute[devices] > fleet.compute[devices]).all():
         return Reason(Why.TOO_LARGE, f"{need}: none of {count} devices could ever give so much")
     return Reason(Why.ISOLATION_UNAVAILABLE, f"{need}: none of {count} devices can be shared with this isolation")
 
@@ -91,13 +92,21 @@ def _not_now(draft: Draft, need: Need, team: str) -> Reason | None:
             f"{need}: no node has {need.count} devices free for it; the best has {best}, {idle} of {total} are idle",
         )
     return Reason(
-        Why.NO_CAPACITY, f"{need}: none of {total} devices that would do has enough free; {_most(draft, sieve.healthy)}"
+        Why.NO_CAPACITY,
+        f"{need}: none of {total} devices that would do has enough free; {_best(draft, sieve, sieve.healthy)}",
     )
 
 
-def _most(draft: Draft, devices: Bools) -> str:
-    compute = int(draft.free.compute[devices].max())
-    memory = int(draft.free.memory[devices].max())
+def _best(draft: Draft, sieve: Eligible, devices: Bools) -> str:
+    """How near devices, none of which can be had, come to it."""
+    free = draft.free
+    enough = devices & (free.compute >= sieve.compute) & (free.memory >= sieve.memory)
+    if enough.any():
+        return (
+            f"{int(enough.sum())} with enough left may not be joined "
+            "(another team's, at another isolation, or cut otherwise)"
+        )
+    compute, memory = int(free.compute[devices].max()), int(free.memory[devices].max())
     return f"the most on one is {compute} compute, {format_gib(memory)}"
 
 
@@ -145,46 +154,62 @@ def exclusions(draft: Draft, pod: Pod, needs: tuple[Need, ...], team: str) -> tu
     """For every node the first thing that excludes it, nodes with the same cause together, most nodes first."""
     left = np.ones(len(draft.fleet.nodes), dtype=bool)
     found = []
-    for why, cause, passing in _sieves(draft, pod, needs, team):
+    for cause, passing in _sieves(draft, pod, needs, team):
         out = left & ~passing
         left &= passing
         if out.any():
+            reason = cause if isinstance(cause, Reason) else cause(out)
             names = tuple(draft.fleet.nodes[i].name for i in np.flatnonzero(out))
-            found.append(Exclusion(why, cause if isinstance(cause, str) else cause(out), names))
+            found.append(Exclusion(reason.why, reason.sentence, names))
     return tuple(sorted(found, key=lambda exclusion: (-len(exclusion.nodes), exclusion.why)))
 
 
-_Cause = str | Callable[[Bools], str]
-"""A sentence, or what makes one about the nodes that are excluded."""
+_Cause = Reason | Callable[[Bools], Reason]
+"""A reason, or what makes one about the nodes that are excluded."""
 
 
-def _sieves(draft: Draft, pod: Pod, needs: tuple[Need, ...], team: str) -> Iterator[tuple[Why, _Cause, Bools]]:
+def _sieves(draft: Draft, pod: Pod, needs: tuple[Need, ...], team: str) -> Iterator[tuple[_Cause, Bools]]:
     """Causes from the lasting to the passing, each with the nodes that pass it."""
     fleet = draft.fleet
     for need in needs:
         sieve = eligible(fleet, need)
-        count = need.count
-        yield Why.NO_DEVICES, "no device of the class that passes the selectors", _per_node(fleet, sieve.known) >= 1
-        yield Why.UNKNOWN_MODEL, "devices of another model or vendor", _per_node(fleet, sieve.model) >= 1
-        yield Why.ISOLATION_UNAVAILABLE, "devices cannot give it this way", _per_node(fleet, sieve.level) >= 1
-        yield Why.TOO_LARGE, f"fewer than {count} such devices", _per_node(fleet, sieve.level) >= count
-        yield Why.DEVICE_LOST, "devices are tainted", _per_node(fleet, sieve.healthy) >= count
-    yield Why.NODE_MISMATCH, "node selector, affinity or taints", allowed(fleet, pod.constraints)
+        few = Reason(Why.TOO_LARGE, f"fewer than {need.count} such devices")
+        yield Reason(Why.NO_DEVICES, "no device of the class that passes the selectors"), _has(fleet, sieve.known)
+        yield Reason(Why.UNKNOWN_MODEL, "devices of another model or vendor"), _has(fleet, sieve.model)
+        yield partial(_undeliverable_on, fleet, need, sieve), _has(fleet, sieve.level)
+        yield few, _has(fleet, sieve.level, need.count)
+        yield Reason(Why.DEVICE_LOST, "devices are tainted"), _has(fleet, sieve.healthy, need.count)
+    yield Reason(Why.NODE_MISMATCH, "node selector, affinity or taints"), allowed(fleet, pod.constraints)
     for need in needs:
         fits = able(fleet, draft.free, need, draft.team(team))
-        yield Why.NO_CAPACITY, partial(_short_of, draft, need, fits), _per_node(fleet, fits) >= need.count
-    yield Why.NO_NODE_ROOM, partial(_lacking, draft, pod), roomy(fleet, draft.free, pod)
+        yield partial(_short_of, draft, need, fits), _has(fleet, fits, need.count)
+    yield partial(_cramped, draft, pod), roomy(fleet, draft.free, pod)
 
 
-def _short_of(draft: Draft, need: Need, fits: Bools, nodes: Bools) -> str:
+def _has(fleet: Fleet, devices: Bools, count: int = 1) -> Bools:
+    """For each node, whether it has so many of the devices."""
+    return np.asarray(_per_node(fleet, devices) >= count)[: len(fleet.nodes)]
+
+
+def _undeliverable_on(fleet: Fleet, need: Need, sieve: Eligible, nodes: Bools) -> Reason:
+    return _undeliverable(fleet, need, sieve, sieve.model & nodes[fleet.node_of])
+
+
+def _cramped(draft: Draft, pod: Pod, nodes: Bools) -> Reason:
+    return Reason(Why.NO_NODE_ROOM, _lacking(draft, pod, nodes))
+
+
+def _short_of(draft: Draft, need: Need, fits: Bools, nodes: Bools) -> Reason:
     """What the devices of nodes have too little of, with the best that one of the nodes has."""
     fleet = draft.fleet
     if need.count > 1:
-        return f"too few devices free for {need}; the best has {int(_per_node(fleet, fits)[nodes].max())}"
+        best = int(_per_node(fleet, fits)[nodes].max())
+        return Reason(Why.NO_CAPACITY, f"too few devices free for {need}; the best has {best}")
     sieve = eligible(fleet, need)
     here = sieve.healthy & nodes[fleet.node_of]
     idle = int((here & (draft.free.users == 0)).sum())
-    return f"no device free for {need}; {idle} of {int(here.sum())} idle, {_most(draft, here)}"
+    sentence = f"no device free for {need}; {idle} of {int(here.sum())} idle, {_best(draft, sieve, here)}"
+    return Reason(Why.NO_CAPACITY, sentence)
 
 
 def _per_node(fleet: Fleet, mask: Bools) -> Ints:

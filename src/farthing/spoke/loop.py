@@ -25,6 +25,9 @@ from farthing.state.world import World
 _log = structlog.get_logger(__name__)
 
 TICK_SECONDS: Final = 1.0
+REST_SECONDS: Final = 0.01
+"""Between two turns at least this passes, and at least as long as the last one took: news comes in bursts."""
+
 SWEEP_SECONDS: Final = 5.0
 SHOW_SECONDS: Final = 1.0
 AT_ONCE: Final = 48
@@ -70,7 +73,7 @@ class Loop:
         while True:
             await self._news()
             took = self._turn()
-            await asyncio.sleep(min(took, TICK_SECONDS))
+            await asyncio.sleep(min(max(took, REST_SECONDS), TICK_SECONDS))
 
     async def _news(self) -> None:
         """Wait for something to think about, or for time to pass."""

@@ -1,0 +1,103 @@
+"""Where the control plane's programs come from.
+
+The first of these that has them:
+
+1. a folder that the user names (`--bin` or `$FARTHING_BIN`)
+2. Farthing's cache
+3. upstream's releases, each checked against the SHA-256 sum that upstream publishes
+4. `go build` of upstream's own commands, from pinned modules
+
+Programs are collected in a folder of their own and moved into the cache when all are there: an attempt that is
+interrupted or fails leaves nothing behind, and two at once do not meet.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from farthing.local import gobuild, releases
+from farthing.local.paths import cache
+from farthing.local.pins import PROGRAMS, VERSION, Program
+from farthing.model.errors import FarthingError, InvalidError, NotFoundError, PermanentError
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how many of the expected seconds are done, and of how many."""
+
+
+def obtain(named: Path | None, progress: Progress) -> Path:
+    """A folder with all programs. Raises where none of the four ways works, saying what to do."""
+    if named is None and os.environ.get("FARTHING_BIN"):
+        named = Path(os.environ["FARTHING_BIN"])
+    if named is not None:
+        return _checked(named.expanduser())
+    folder = cache() / "bin" / VERSION
+    if _missing(folder):
+        try:
+            _fill(folder, progress)
+        except OSError as error:
+            raise PermanentError(
+                f"cannot put the control plane's programs into {folder}: {error.strerror or error}; "
+                f"make room (about 700 MB), or name another place with FARTHING_CACHE"
+            ) from error
+    return folder
+
+
+def _checked(folder: Path) -> Path:
+    missing = _missing(folder)
+    if missing:
+        raise NotFoundError(f"{folder} lacks {', '.join(missing)}; put them there, or leave FARTHING_BIN and --bin out")
+    return folder
+
+
+def _missing(folder: Path) -> list[str]:
+    return [program.name for program in PROGRAMS if not os.access(folder / program.name, os.X_OK)]
+
+
+def _fill(folder: Path, progress: Progress) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(folder.parent / f"{VERSION}.lock"):
+        if not _missing(folder):
+            return
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".partial-") as scratch:
+            made = Path(scratch) / "bin"
+            made.mkdir()
+            total = sum(program.seconds for program in PROGRAMS)
+            done = 0
+            for program in PROGRAMS:
+                progress(program.name, done, total)
+                _get(program, made, Path(scratch))
+                done += program.seconds
+            progress("done", total, total)
+            shutil.rmtree(folder, ignore_errors=True)
+            made.rename(folder)
+
+
+def _get(program: Program, into: Path, scratch: Path) -> None:
+    """One program, from a release or else built."""
+    target = into / program.name
+    try:
+        released = releases.download(program, target)
+    except InvalidError:
+        raise
+    except FarthingError as error:
+        released, reason = False, str(error)
+    else:
+        reason = ""
+    if not released:
+        try:
+            gobuild.build(program, target, scratch)
+        except FarthingError as error:
+            raise PermanentError(f"{error}; nor could it be downloaded: {reason}" if reason else str(error)) from error
+    target.chmod(0o755)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold a lock file; whoever comes second waits, and then finds the work done."""
+    with path.open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,193 @@
+"""Simulated nodes with GPUs: from a fleet file, or from the openb node list, to Kubernetes' objects.
+
+A fleet file is YAML, a list of groups of equal nodes:
+
+    groups:
+    - prefix: h100          # nodes h100-0, h100-1, ...
+      nodes: 4
+      gpus: 8
+      model: H100
+      gpuMemory: 80Gi
+      cpu: 96
+      memory: 768Gi
+      labels: {topology.kubernetes.io/zone: a}   # optional
+      isolation: [shared, soft, hard]            # optional; what the devices can deliver
+      vendor: nvidia                             # optional
+
+The devices say `simulated: true`.
+"""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import pydantic
+import yaml
+from pydantic.alias_generators import to_camel
+
+from farthing.model.ask import ISOLATIONS, Isolation
+from farthing.model.cluster import OWN_DRIVER
+from farthing.model.errors import FarthingError, InvalidError, NotFoundError
+from farthing.model.quantity import format_bytes, milli_units, whole_units
+
+Json = dict[str, Any]
+
+OPENB_GPU_MEMORY: Final = {
+    "P100": "16Gi",
+    "T4": "16Gi",
+    "V100M16": "16Gi",
+    "V100M32": "32Gi",
+    "A10": "24Gi",
+    "G2": "24Gi",
+    "G3": "80Gi",
+}
+"""The openb trace does not say how much memory its GPUs have. G2 and G3 are anonymised: their sizes are assumed."""
+
+PODS_PER_NODE: Final = 110
+
+
+def _cpu(text: str) -> str:
+    milli_units(text)
+    return text
+
+
+def _amount(text: str) -> str:
+    if whole_units(text) <= 0:
+        raise ValueError("must be more than 0")
+    return text
+
+
+def _plain(check: Any) -> pydantic.BeforeValidator:
+    """A validator for texts and numbers that speaks in our sentences."""
+
+    def run(value: object) -> str:
+        try:
+            return str(check(str(value)))
+        except FarthingError as error:
+            raise ValueError(str(error)) from error
+
+    return pydantic.BeforeValidator(run)
+
+
+class Group(pydantic.BaseModel):
+    """Equal nodes."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+    prefix: Annotated[str, pydantic.Field(pattern="^[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?$")]
+    nodes: Annotated[int, pydantic.Field(ge=1, le=100_000)]
+    gpus: Annotated[int, pydantic.Field(ge=0, le=64)]
+    model: Annotated[str, pydantic.Field(max_length=64)] = ""
+    gpu_memory: Annotated[str, _plain(_amount)] = "16Gi"
+    cpu: Annotated[str, _plain(_cpu)] = "64"
+    memory: Annotated[str, _plain(_amount)] = "256Gi"
+    labels: dict[str, str] = {}
+    isolation: tuple[Isolation, ...] = ("shared", "soft", "hard")
+    vendor: str = "nvidia"
+
+
+class FleetFile(pydantic.BaseModel):
+    """What a fleet file holds."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+
+    groups: Annotated[list[Group], pydantic.Field(min_length=1)]
+
+
+def load_fleet(path: Path) -> list[Json]:
+    """Nodes and ResourceSlices of a fleet file, or of an openb node list (`.csv`). Errors name file and field."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise NotFoundError(f"cannot read the fleet {path}: {error.strerror}") from error
+    return list(_of_csv(text, path) if path.suffix == ".csv" else fleet_of_text(text, str(path)))
+
+
+def fleet_of_text(text: str, where: str) -> Iterator[Json]:
+    """Nodes and ResourceSlices of a fleet file's text."""
+    try:
+        fleet = FleetFile.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise InvalidError(where, f"is not YAML: {error}") from error
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InvalidError(f"{where}: {field}" if field else where, first["msg"]) from error
+    for group in fleet.groups:
+        for i in range(group.nodes):
+            yield from node_with_gpus(f"{group.prefix}-{i}", group)
+
+
+def _of_csv(text: str, path: Path) -> Iterator[Json]:
+    rows = csv.DictReader(text.splitlines())
+    expected = {"sn", "cpu_milli", "memory_mib", "gpu", "model"}
+    if not expected <= set(rows.fieldnames or ()):
+        raise InvalidError(str(path), f"is not an openb node list; expected the columns {', '.join(sorted(expected))}")
+    for number, row in enumerate(rows, 2):
+        try:
+            group = Group(
+                prefix=row["sn"],
+                nodes=1,
+                gpus=int(row["gpu"]),
+                model=row["model"],
+                gpu_memory=OPENB_GPU_MEMORY.get(row["model"], "16Gi"),
+                cpu=f"{int(row['cpu_milli'])}m",
+                memory=f"{int(row['memory_mib'])}Mi",
+            )
+        except (ValueError, TypeError) as error:
+            raise InvalidError(f"{path}:{number}", f"is not a node: {error}") from error
+        yield from node_with_gpus(row["sn"], group)
+
+
+def node_with_gpus(name: str, group: Group) -> Iterator[Json]:
+    """One Node and, where it has GPUs, its ResourceSlice."""
+    room = {"cpu": group.cpu, "memory": group.memory, "pods": str(PODS_PER_NODE)}
+    labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
+    labels |= {"farthing.dev/gpu-model": group.model} if group.model else {}
+    yield {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": name,
+            "labels": {**labels, **group.labels, "type": "kwok"},
+            "annotations": {"kwok.x-k8s.io/node": "fake"},
+        },
+        "status": {"capacity": room, "allocatable": room},
+    }
+    if group.gpus:
+        yield {
+            "apiVersion": "resource.k8s.io/v1",
+            "kind": "ResourceSlice",
+            "metadata": {"name": f"{name}-{OWN_DRIVER}"},
+            "spec": {
+                "driver": OWN_DRIVER,
+                "nodeName": name,
+                "pool": {"name": name, "generation": 1, "resourceSliceCount": 1},
+                "devices": [_device(name, i, group) for i in range(group.gpus)],
+            },
+        }
+
+
+def _device(node: str, number: int, group: Group) -> Json:
+    memory = format_bytes(whole_units(group.gpu_memory))
+    levels = {f"isolation{level.capitalize()}": {"bool": level in group.isolation} for level in ISOLATIONS}
+    return {
+        "name": f"gpu-{number}",
+        "allowMultipleAllocations": True,
+        "attributes": {
+            "model": {"string": group.model or "unknown"},
+            "vendor": {"string": group.vendor},
+            "uuid": {"string": f"GPU-{node}-{number}"},
+            "simulated": {"bool": True},
+            **levels,
+        },
+        "capacity": {
+            "memory": {"value": memory, "requestPolicy": _portions(memory, "1Mi")},
+            "compute": {"value": "1000", "requestPolicy": _portions("1000", "1")},
+        },
+    }
+
+
+def _portions(whole: str, step: str) -> Json:
+    return {"default": whole, "validRange": {"min": step, "step": step}}
