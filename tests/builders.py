@@ -74,9 +74,7 @@ def slice_of(node_name: str = "n0", devices: Iterable[Device] | int = 1, **more:
     return Slice(fields.pop("name", f"{node_name}-gpu"), next(_versions), node=node_name, devices=found, **fields)
 
 
-def asking(
-    name: str = "p", gpu: str | Ask = "0.5", namespace: str = "team-a", **more: Any
-) -> tuple[Pod, Claim]:
+def asking(name: str = "p", gpu: str | Ask = "0.5", namespace: str = "team-a", **more: Any) -> tuple[Pod, Claim]:
     """A gated pod with the claim that Kubernetes made for it."""
     ask = gpu if isinstance(gpu, Ask) else parse_ask(gpu, more.pop("models", None), more.pop("isolation", None))
     key = Key(namespace, name)

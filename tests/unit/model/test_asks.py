@@ -16,7 +16,26 @@ from farthing.model.ask import (
 from farthing.model.errors import InvalidError
 from farthing.model.quantity import Bytes, MilliGpu
 
-WRONG = ["abc", "0", "-1", "1.5", "0.0001", "1e9", "10Xi", "", "x" * 10_000, "٣", "0.0", "0.000", "33", "1.0", "00.5", "2x1", " 1", "1\n"]
+WRONG = [
+    "abc",
+    "0",
+    "-1",
+    "1.5",
+    "0.0001",
+    "1e9",
+    "10Xi",
+    "",
+    "x" * 10_000,
+    "٣",
+    "0.0",
+    "0.000",
+    "33",
+    "1.0",
+    "00.5",
+    "2x1",
+    " 1",
+    "1\n",
+]
 
 
 @pytest.mark.parametrize("text", WRONG, ids=lambda text: repr(text)[:20])
@@ -59,7 +78,9 @@ def test_a_mig_profile_goes_with_partition_only():
 
 
 amounts = st.from_regex(AMOUNT_PATTERN.replace("$", r"\Z"), alphabet=st.characters(codec="ascii"))
-models = st.none() | st.lists(st.sampled_from(["H100", "A100-SXM4", "l4", "MI300X"]), min_size=1, max_size=4).map("|".join)
+models = st.none() | st.lists(st.sampled_from(["H100", "A100-SXM4", "l4", "MI300X"]), min_size=1, max_size=4).map(
+    "|".join
+)
 
 
 @given(amounts, models, st.sampled_from(["", "nvidia", "amd"]))

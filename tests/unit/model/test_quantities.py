@@ -13,7 +13,15 @@ from farthing.model.quantity import LARGEST, floor_units, format_bytes, milli_un
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("80Gi", 80 << 30), ("1e3", 1000), ("250m", Decimal("0.25")), ("-1", -1), ("1.5Ki", 1536), (".5", Decimal("0.5")), ("1E", 10**18)],
+    [
+        ("80Gi", 80 << 30),
+        ("1e3", 1000),
+        ("250m", Decimal("0.25")),
+        ("-1", -1),
+        ("1.5Ki", 1536),
+        (".5", Decimal("0.5")),
+        ("1E", 10**18),
+    ],
 )
 def test_quantities_mean_what_kubernetes_means(text, number):
     assert parse_quantity(text) == number

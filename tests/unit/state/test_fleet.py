@@ -25,7 +25,9 @@ def test_only_the_newest_generation_of_a_pool_counts():
 def test_a_pool_with_a_slice_missing_is_left_out():
     found = snapshot(node(), slice_of("n0", 2, count=2))
     assert names(found) == []
-    assert found.fleet.faults == ("pool n0 of gpu.farthing.dev is left out: 1 of its 2 slices of generation 1 are there",)
+    assert found.fleet.faults == (
+        "pool n0 of gpu.farthing.dev is left out: 1 of its 2 slices of generation 1 are there",
+    )
 
 
 def test_a_pool_of_several_slices_is_one():
