@@ -6,14 +6,15 @@ import json
 import pytest
 import yaml
 from tests.api.conftest import Cluster, make_namespace, write_kubeconfig
-from tests.api.objects import DRY, claims, eventually, found, gates, pod, pods, templates
+from tests.api.objects import DRY, WORKLOADS, claims, eventually, found, gates, pod, pods, templates, workload
 from typer.testing import CliRunner
 
 from farthing.api.manifests import manifests
 from farthing.cli import app
 from farthing.cli.applying import path_of
+from farthing.cli.uninstalling import survey
 from farthing.kube.connection import Connection
-from farthing.model.errors import PermanentError
+from farthing.model.errors import InvalidError, PermanentError
 
 pytestmark = pytest.mark.cluster
 
@@ -28,6 +29,17 @@ def run(cluster, *arguments):
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return {(step["kind"], step["name"]): step["outcome"] for step in json.loads(result.stdout)}
+
+
+@pytest.fixture
+def alone(installed: Cluster) -> Cluster:
+    """The cluster when nobody waits or holds any more, as other tests' namespaces may take a while to go."""
+
+    async def nobody(connection):
+        return not (await survey(connection)).concerned
+
+    with_connection(installed, lambda c: eventually(lambda: nobody(c)))
+    return installed
 
 
 def with_connection(cluster, what):
@@ -114,23 +126,23 @@ def test_who_may_install_only_half_is_told_how_far_it_came(installed: Cluster, t
             with_connection(installed, lambda c, kind=kind: c.delete(f"{rbac}/{kind}/half"))
 
 
-def test_uninstalling_lets_go_who_waits_and_leaves_nothing(installed: Cluster):
+def test_uninstalling_lets_go_who_waits_and_leaves_nothing(alone: Cluster):
     async def some_wait(connection):
         namespace = await make_namespace(connection)
         gates_of_others = {"schedulingGates": [{"name": "example.com/first"}]}
         await connection.create(pods(namespace), pod("0.25", spec=gates_of_others))
         return namespace
 
-    namespace = with_connection(installed, some_wait)
+    namespace = with_connection(alone, some_wait)
     try:
         with pytest.raises(PermanentError) as refused:
-            run(installed, "uninstall")
+            run(alone, "uninstall")
         assert "Waiting for Farthing: 1 pod. Their gate will be opened, but they stay Pending" in str(refused.value)
         assert f"\n  {namespace}/p\n" in str(refused.value)
         assert "Nothing was changed; `farthing uninstall --force` goes on" in str(refused.value)
-        assert set(run(installed, "install").values()) == {"unchanged"}
+        assert set(run(alone, "install").values()) == {"unchanged"}
 
-        steps = run_ignoring_stderr(installed, "uninstall", "--force")
+        steps = run_ignoring_stderr(alone, "uninstall", "--force")
         assert steps["Pod", f"{namespace}/p"] == "changed"
         assert steps["CustomResourceDefinition", "driverprofiles.farthing.dev"] == "deleted"
 
@@ -140,11 +152,11 @@ def test_uninstalling_lets_go_who_waits_and_leaves_nothing(installed: Cluster):
             plain = await connection.create(pods("default"), pod("nonsense"), DRY)
             return gates(freed["spec"]), present, gates(plain["spec"])
 
-        assert with_connection(installed, left) == (["example.com/first"], [], [])
-        assert set(run(installed, "uninstall").values()) == {"absent"}
+        assert with_connection(alone, left) == (["example.com/first"], [], [])
+        assert set(run(alone, "uninstall").values()) == {"absent"}
     finally:
-        assert set(run(installed, "install").values()) == {"created"}
-        with_connection(installed, lambda c: c.delete(f"/api/v1/namespaces/{namespace}"))
+        assert set(run(alone, "install").values()) == {"created"}
+        with_connection(alone, lambda c: c.delete(f"/api/v1/namespaces/{namespace}"))
 
 
 def run_ignoring_stderr(cluster, *arguments):
@@ -153,7 +165,7 @@ def run_ignoring_stderr(cluster, *arguments):
     return {(step["kind"], step["name"]): step["outcome"] for step in json.loads(result.stdout)}
 
 
-def test_templates_of_asks_go_and_others_stay(installed: Cluster):
+def test_templates_of_asks_go_and_others_stay(alone: Cluster):
     """They can only be made while the policy that keeps their names is not there."""
 
     async def plant(connection):
@@ -163,19 +175,19 @@ def test_templates_of_asks_go_and_others_stay(installed: Cluster):
             await connection.create(templates(namespace), {"metadata": {"name": name}, "spec": spec})
         return namespace
 
-    run(installed, "uninstall")
-    namespace = with_connection(installed, plant)
+    run(alone, "uninstall")
+    namespace = with_connection(alone, plant)
     try:
-        steps = run(installed, "uninstall")
+        steps = run(alone, "uninstall")
         assert steps["ResourceClaimTemplate", f"{namespace}/farthing-0.25-shared"] == "deleted"
-        names = with_connection(installed, lambda c: c.list_all(templates(namespace)))[0]
+        names = with_connection(alone, lambda c: c.list_all(templates(namespace)))[0]
         assert sorted(item["metadata"]["name"] for item in names) == ["farthing-rod", "mine"]
     finally:
-        run(installed, "install")
-        with_connection(installed, lambda c: c.delete(f"/api/v1/namespaces/{namespace}"))
+        run(alone, "install")
+        with_connection(alone, lambda c: c.delete(f"/api/v1/namespaces/{namespace}"))
 
 
-def test_claims_in_use_are_named_and_come_back_when_their_pods_end(installed: Cluster):
+def test_claims_in_use_are_named_and_come_back_when_their_pods_end(alone: Cluster):
     """What Farthing gave out stays with its pods, and kube-controller-manager alone takes it back."""
 
     async def use(connection):
@@ -202,19 +214,19 @@ def test_claims_in_use_are_named_and_come_back_when_their_pods_end(installed: Cl
         await eventually(given)
         return namespace, path
 
-    namespace, path = with_connection(installed, use)
+    namespace, path = with_connection(alone, use)
     try:
         with pytest.raises(PermanentError) as refused:
-            run(installed, "uninstall")
+            run(alone, "uninstall")
         assert "Holding devices: 1 claim. Their pods keep running" in str(refused.value)
-        run_ignoring_stderr(installed, "uninstall", "--force")
-        assert with_connection(installed, lambda c: c.get(path))["status"]["allocation"]
+        run_ignoring_stderr(alone, "uninstall", "--force")
+        assert with_connection(alone, lambda c: c.get(path))["status"]["allocation"]
         done = {"status": {"phase": "Succeeded"}}
-        with_connection(installed, lambda c: c.patch(f"{pods(namespace)}/p/status", done))
-        with_connection(installed, lambda c: eventually(lambda: absent(c, path)))
+        with_connection(alone, lambda c: c.patch(f"{pods(namespace)}/p/status", done))
+        with_connection(alone, lambda c: eventually(lambda: absent(c, path)))
     finally:
-        run(installed, "install")
-        with_connection(installed, lambda c: c.delete(f"/api/v1/namespaces/{namespace}"))
+        run(alone, "install")
+        with_connection(alone, lambda c: c.delete(f"/api/v1/namespaces/{namespace}"))
 
 
 async def items(connection, path):
@@ -223,3 +235,34 @@ async def items(connection, path):
 
 async def absent(connection, path):
     return await found(connection, path) is None
+
+
+def test_what_was_there_before_can_still_be_changed_but_not_made_wrong_anew(alone: Cluster):
+    async def from_before(connection):
+        namespace = await make_namespace(connection)
+        await connection.create(pods(namespace), pod("abc", labels={"farthing.dev/team": "Vision"}))
+        path = WORKLOADS["Deployment"].format(namespace)
+        await connection.create(path, workload("Deployment", pod("abc")) | {"metadata": {"name": "it"}})
+        return namespace, f"{path}/it"
+
+    async def change(connection):
+        note = {"metadata": {"annotations": {"example.com/note": "x"}, "labels": {"a": "b"}}}
+        await connection.patch(f"{pods(namespace)}/p", note)
+        await connection.patch(path, note)
+        await connection.patch(path, {"spec": {"template": note, "replicas": 0}})
+
+    async def make_wrong(connection, amount):
+        template = {"metadata": {"annotations": {"farthing.dev/gpu": amount}}}
+        await connection.patch(path, {"spec": {"template": template}})
+
+    run(alone, "uninstall")
+    try:
+        namespace, path = with_connection(alone, from_before)
+        run(alone, "install")
+        with_connection(alone, change)
+        with pytest.raises(InvalidError, match="'def' is not an amount of GPU"):
+            with_connection(alone, lambda c: make_wrong(c, "def"))
+        with_connection(alone, lambda c: make_wrong(c, "0.5"))
+    finally:
+        run(alone, "install")
+        with_connection(alone, lambda c: c.delete(f"/api/v1/namespaces/{namespace}"))
