@@ -38,6 +38,7 @@ format: install  ## let the machine do the formatting
 
 print: install  ## write deploy/ and docs/reference/ anew from the types
 	@$(RUN)/python -m farthing.api.printing
+	@$(RUN)/python -m farthing.cli.reference docs/reference/commands.md
 
 lock: install  ## choose versions anew
 	@$(UV) pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --upgrade -o requirements.lock

@@ -75,13 +75,14 @@ def workload(kind: str, inner: Json) -> Json:
     labels = {"app": "it"} | inner["metadata"]["labels"]
     template = {"metadata": {"annotations": inner["metadata"]["annotations"], "labels": labels}, "spec": inner["spec"]}
     selector = {"matchLabels": {"app": "it"}}
-    once = {"spec": template["spec"] | {"restartPolicy": "Never"}}
-    spec: Json = {
-        "Job": {"template": template | once},
-        "CronJob": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": template | once}}},
+    once = template | {"spec": template["spec"] | {"restartPolicy": "Never"}}
+    specs: dict[str, Json] = {
+        "Job": {"template": once},
+        "CronJob": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": once}}},
         "ReplicationController": {"selector": {"app": "it"}, "template": template},
         "StatefulSet": {"selector": selector, "serviceName": "it", "template": template},
-    }.get(kind, {"selector": selector, "template": template})
+    }
+    spec = specs.get(kind, {"selector": selector, "template": template})
     group = WORKLOADS[kind].split("/namespaces")[0].removeprefix("/apis/").removeprefix("/api/")
     return {"apiVersion": group, "kind": kind, "metadata": {"name": "it"}, "spec": spec}
 

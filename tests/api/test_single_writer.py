@@ -1,4 +1,4 @@
-"""Only the spoke allocates devices of managed drivers, kube-controller-manager takes them back, others are untouched."""
+"""Only the spoke allocates devices of managed drivers; other drivers are untouched."""
 
 from collections.abc import AsyncIterator
 from typing import Any

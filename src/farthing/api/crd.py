@@ -52,7 +52,8 @@ def custom_resource_definition(kind: type[Kind]) -> dict[str, Any]:
 def structural(part: type[Part]) -> dict[str, Any]:
     """The type as Kubernetes' structural schema: no references, no null, no titles, rules as CEL."""
     raw = part.model_json_schema(by_alias=True)
-    definitions = {name: (raw["$defs"][name], cls) for name, cls in _parts_in(part).items()}
+    shapes = raw.get("$defs", {})
+    definitions = {name: (shapes[name], cls) for name, cls in _parts_in(part).items()}
     return _object(raw, part, definitions)
 
 
@@ -89,8 +90,8 @@ def _value(raw: Mapping[str, Any], where: str, definitions: _Definitions) -> dic
         return _object(definition, part, definitions) | {k: v for k, v in raw.items() if k == "description"}
     if "anyOf" in raw:
         return _optional(raw, where, definitions)
-    if "properties" in raw:
-        raise TypeError(f"{where}: an object within an object must be a Part")
+    if raw.get("type") == "object":
+        raise TypeError(f"{where}: a map of free keys cannot be printed; make it a list of Parts")
     return _keywords(raw, where, definitions)
 
 

@@ -145,7 +145,7 @@ def explanation(seen: Look, pod: Pod, raw: Json, leader: Leader) -> Explanation:
         age_seconds=max(0.0, seen.at - pod.created),
         shares=tuple(_held(seen, share, _placed_at(raw)) for share in shares(seen) if pod.key in share.pods),
     )
-    if not is_ours(seen, pod) and not base.asks:
+    if not is_ours(seen, pod):
         return replace(base, sentence=_not_ours(pod, raw))
     if pod.over:
         back = "kube-controller-manager is taking its shares back" if base.shares else "its shares are free"

@@ -58,11 +58,11 @@ def on_its_way(waiting: Waiting) -> bool:
 
 
 def wanted(look: Look, pod: Pod) -> tuple[Need, ...]:
-    """What a pod still wants: of its claims, and of templates from which Kubernetes has not made claims yet."""
-    made = (
-        need for claim in claims_of(look, pod) if claim.ours and not claim.allocation for _, need in needs_of(claim)
-    )
-    asks = (ask_of_template(entry.template) for entry in pod.claims if not entry.claim)
+    """What a pod still wants, of its claims and of templates whose claims are not there: not yet, or no longer."""
+    there = claims_of(look, pod)
+    made = (need for claim in there if claim.ours and not claim.allocation for _, need in needs_of(claim))
+    names = {claim.key.name for claim in there}
+    asks = (ask_of_template(entry.template) for entry in pod.claims if entry.claim not in names)
     return (*made, *(Need(ask.count, DEVICE_CLASS, ask) for ask in asks if ask))
 
 

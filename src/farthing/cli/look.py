@@ -14,6 +14,7 @@ from farthing.cli.options import connect
 from farthing.kube.connection import Connection
 from farthing.kube.resources import CLAIMS, PROFILES, WATCHED, Resource
 from farthing.kube.watch import Inbox, list_into
+from farthing.model.ask import ask_of_template
 from farthing.model.cluster import Claim, Key, Pod
 from farthing.model.errors import NotFoundError, UnsupportedError
 from farthing.model.plan import Observation
@@ -109,8 +110,15 @@ def shares(look: Look) -> Iterator[Share]:
 
 
 def is_ours(look: Look, pod: Pod) -> bool:
-    """Whether Farthing has anything to do with a pod: our gate is on it, or a claim of it is ours to give."""
-    return pod.gated or any(claim.ours for claim in claims_of(look, pod))
+    """Whether Farthing has anything to do with a pod: our gate is on it, or a claim of it is ours to give.
+
+    Claims of pods that are over are gone; a template whose name spells an ask still tells.
+    """
+    return (
+        pod.gated
+        or any(claim.ours for claim in claims_of(look, pod))
+        or any(ask_of_template(entry.template) for entry in pod.claims)
+    )
 
 
 def claims_of(look: Look, pod: Pod) -> tuple[Claim, ...]:

@@ -97,7 +97,7 @@ def bar(out: Console, part: float, whole: float, width: int = 10) -> Text:
 def gib(amount: int, whole: int | None = None) -> str:
     """Bytes for a person: in GiB, or in TiB where the `whole` that they are part of is large."""
     large = (amount if whole is None else whole) >= 10 << 40
-    return f"{amount / (1 << 40):,.1f} TiB" if large else format_gib(amount)
+    return f"{amount / (1 << 40):,.1f}".removesuffix(".0") + " TiB" if large else format_gib(amount)
 
 
 def given(part: int, whole: int) -> str:

@@ -1,8 +1,7 @@
 """Can this cluster carry Farthing at all? Asked before anything is written."""
 
-from typing import Final
+from typing import Any, Final, Protocol
 
-from farthing.kube.connection import Connection
 from farthing.model.errors import NotFoundError, UnsupportedError
 
 OLDEST: Final = (1, 36)
@@ -19,7 +18,14 @@ NEEDED: Final = {
 }
 
 
-async def check_server(connection: Connection) -> str:
+class Server(Protocol):
+    """All that is asked of a connection here."""
+
+    async def get(self, path: str) -> dict[str, Any]:
+        """The JSON under a path; NotFoundError where there is none."""
+
+
+async def check_server(connection: Server) -> str:
     """The version of the cluster, such as v1.37.2; UnsupportedError says what is missing."""
     version = await connection.get("/version")
     found = (_number(version["major"]), _number(version["minor"]))
@@ -39,7 +45,7 @@ async def check_server(connection: Connection) -> str:
     return str(version["gitVersion"])
 
 
-async def _served(connection: Connection, group: str) -> set[str]:
+async def _served(connection: Server, group: str) -> set[str]:
     try:
         return {resource["name"] for resource in (await connection.get(group))["resources"]}
     except NotFoundError:

@@ -5,6 +5,7 @@ Nothing is retried here but an expired login: whoever asked knows whether asking
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -33,8 +34,10 @@ PAGE = 500
 
 REQUEST_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
-SILENCE_SECONDS = 90.0
-"""A watch that says nothing for so long is dead: bookmarks come about every minute."""
+WATCH_SECONDS = 290
+SILENCE_SECONDS = 320.0
+"""A watch that says nothing for longer than the server would let it run is dead. A peer that vanished is noticed much
+earlier, by TCP keepalive."""
 
 _PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 """Only where one is set does aiohttp look for a proxy: it would ask a thread for every single request."""
@@ -52,7 +55,9 @@ class Connection:
         self._bearer: str | None = None
         self._session = aiohttp.ClientSession(
             base_url=credentials.server,
-            connector=aiohttp.TCPConnector(ssl=credentials.ssl or False, limit=most_at_once, keepalive_timeout=120),
+            connector=aiohttp.TCPConnector(
+                ssl=credentials.ssl or False, limit=most_at_once, keepalive_timeout=120, socket_factory=_kept_alive
+            ),
             headers={"User-Agent": "farthing", "Accept": "application/json"},
             trust_env=any(os.environ.get(name) for name in _PROXY_VARIABLES),
         )
@@ -154,7 +159,7 @@ class Connection:
             "watch": "1",
             "resourceVersion": version,
             "allowWatchBookmarks": "true",
-            "timeoutSeconds": "290",
+            "timeoutSeconds": str(WATCH_SECONDS),
         }
         patience = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
         try:
@@ -182,6 +187,17 @@ class Connection:
     def _json(content: bytes) -> Json:
         found: Json = _decode(content)
         return found
+
+
+def _kept_alive(address: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket that notices within a minute that nobody is at the other end any more."""
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return made
 
 
 class _ListMeta(msgspec.Struct):

@@ -62,7 +62,7 @@ class Town:
         return self
 
     def pod(self, name, amount, *, on=None, namespace="default", age=60.0, made=True, **more):
-        """A pod with an ask; `on` is (node, milli, *devices) where it has its shares and runs."""
+        """A pod with an ask; `on` is (node, milli, *devices) where it runs. `over`: its claim is gone."""
         key, claim = Key(namespace, name), Key(namespace, f"{name}-farthing")
         ask = parse_ask(amount, more.pop("models", None))
         entry = PodClaim("farthing", claim.name if made else "", template_name(ask))
@@ -72,7 +72,7 @@ class Town:
                 claims=(entry,), gated=on is None, node=on[0] if on else "", **more,
             )
         )  # fmt: skip
-        if made:
+        if made and not more.get("over"):
             held = self._allocation(namespace, *on) if on else None
             users = ((name, f"uid-{name}"),) if on else ()
             request = (Request("gpu", DEVICE_CLASS),)

@@ -71,10 +71,10 @@ def test_a_running_pod_names_its_share_and_since_when(town):
     assert share.since == found.at - 10
 
 
-def test_a_pod_that_is_over_says_whether_its_shares_are_free(town):
-    town.pod("held", "0.25", on=("n1", 250, "gpu-0"), over=True).pod("done", "0.25", made=False, over=True)
-    assert "taking its shares back" in explained(town, "held").sentence
-    assert explained(town, "done").sentence == "it is over, and its shares are free"
+def test_a_pod_that_is_over_is_known_by_its_template(town):
+    done = explained(town.pod("done", "0.25", over=True), "done")
+    assert (done.state, done.asks) == ("finished", ("0.25 (shared)",))
+    assert done.sentence == "it is over, and its shares are free"
 
 
 def test_a_pod_that_asks_for_nothing_is_not_ours(town):
