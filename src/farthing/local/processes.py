@@ -42,7 +42,7 @@ class Background:
             found = psutil.Process(record["pid"])
             same = _birth(found) == record["birth"]
             return found if same and found.status() != psutil.STATUS_ZOMBIE else None
-        except (FileNotFoundError, ValueError, KeyError, psutil.NoSuchProcess):
+        except (FileNotFoundError, ValueError, KeyError, TypeError, psutil.NoSuchProcess):
             return None
 
     def start(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
@@ -63,6 +63,7 @@ class Background:
                 )
             except OSError as error:
                 raise PermanentError(f"cannot start {self.name} ({command[0]}): {error.strerror}") from error
+        started.returncode = 0  # Popen shall not mind that it runs on when we are gone
         record = {"pid": started.pid, "birth": _birth(psutil.Process(started.pid)), "log_from": said_before}
         self._record.write_text(json.dumps(record), encoding="utf-8")
 
@@ -95,7 +96,7 @@ class Background:
     def _log_from(self) -> int:
         try:
             return int(json.loads(self._record.read_text(encoding="utf-8"))["log_from"])
-        except (FileNotFoundError, ValueError, KeyError):
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return 0
 
 
