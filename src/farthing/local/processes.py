@@ -17,6 +17,9 @@ from farthing.model.errors import PermanentError
 
 STOP_SECONDS = 15.0
 
+_started: list[subprocess.Popen[bytes]] = []
+"""Python warns of children that it forgets while they run; ours are meant to outlive us."""
+
 
 @dataclass(frozen=True)
 class Background:
@@ -60,6 +63,7 @@ class Background:
                 )
             except OSError as error:
                 raise PermanentError(f"cannot start {self.name} ({command[0]}): {error.strerror}") from error
+        _started.append(started)
         record = {"pid": started.pid, "created": psutil.Process(started.pid).create_time()}
         self._record.write_text(json.dumps(record), encoding="utf-8")
 
