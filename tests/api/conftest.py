@@ -149,6 +149,8 @@ def write_kubeconfig(path: Path, server: Json, token: str) -> None:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    if "FARTHING_BIN" not in os.environ:
+        pytest.fail("FARTHING_BIN is not set; it names the folder with etcd, kube-apiserver and their like")
     folder = tmp_path_factory.mktemp("cluster")
     plane = ControlPlane(folder)
     try:
