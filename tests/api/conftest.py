@@ -17,11 +17,11 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from tests.api.objects import eventually, found
 
 from farthing.api.names import MANAGED, NAMESPACE, SPOKE
 from farthing.cli.install import install_into
 from farthing.kube.connection import Connection
+from tests.api.objects import eventually, found
 
 Json = dict[str, Any]
 

@@ -5,8 +5,6 @@ import json
 
 import pytest
 import yaml
-from tests.api.conftest import Cluster, make_namespace, write_kubeconfig
-from tests.api.objects import DRY, WORKLOADS, claims, eventually, found, gates, pod, pods, templates, workload
 from typer.testing import CliRunner
 
 from farthing.api.manifests import manifests
@@ -15,6 +13,8 @@ from farthing.cli.applying import path_of
 from farthing.cli.uninstalling import survey
 from farthing.kube.connection import Connection
 from farthing.model.errors import InvalidError, PermanentError
+from tests.api.conftest import Cluster, make_namespace, write_kubeconfig
+from tests.api.objects import DRY, WORKLOADS, claims, eventually, found, gates, pod, pods, templates, workload
 
 pytestmark = pytest.mark.cluster
 

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from farthing.decide.release import FIRST_REFUSAL_SECONDS, LATER_REFUSAL_SECONDS, ORPHAN_SECONDS
 from farthing.decide.cycle import plan
+from farthing.decide.release import FIRST_REFUSAL_SECONDS, LATER_REFUSAL_SECONDS, ORPHAN_SECONDS
 from farthing.model.cluster import Pod, Taint
 from farthing.model.plan import DropSlice, Gone, Hold, Place, Release, Seen
 from farthing.model.reason import Why
