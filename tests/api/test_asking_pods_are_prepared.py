@@ -3,11 +3,11 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.api.objects import WORKLOADS, admitted, eventually, gates, pod, pods, template_of, workload
 
 from farthing.kube.connection import Connection
 from farthing.model.ask import FORMS, GPU, GPU_MODEL, ISOLATION, ISOLATIONS, ask_of_template, parse_ask, template_name
 from farthing.model.cluster import GATE
+from tests.api.objects import WORKLOADS, admitted, eventually, gates, pod, pods, template_of, workload
 
 pytestmark = pytest.mark.cluster
 

@@ -1,13 +1,13 @@
 """What nobody may change after a pod has been created, and names that nobody else may use."""
 
 import pytest
-from tests.api.objects import gates, pod, pods, templates
 
 from farthing.api.names import SPOKE_USER
 from farthing.kube.connection import Connection
 from farthing.model.ask import DURATION, DURATION_REFUSED, GPU, GPU_MODEL, ISOLATION
 from farthing.model.cluster import GATE
 from farthing.model.errors import InvalidError, PermanentError
+from tests.api.objects import gates, pod, pods, templates
 
 pytestmark = pytest.mark.cluster
 

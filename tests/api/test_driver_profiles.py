@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests.api.objects import DRY
 
 from farthing.api.profiles import BUILT_IN, profile_object, profile_of
 from farthing.kube.connection import Connection
 from farthing.kube.resources import PROFILES
 from farthing.model.errors import InvalidError
+from tests.api.objects import DRY
 
 pytestmark = pytest.mark.cluster
 

@@ -2,11 +2,10 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
 
 import pytest
 import yaml
-from tests.api.conftest import Cluster, make_namespace, write_kubeconfig
-from tests.api.objects import DRY, WORKLOADS, claims, eventually, found, gates, pod, pods, templates, workload
 from typer.testing import CliRunner
 
 from farthing.api.manifests import manifests
@@ -15,6 +14,8 @@ from farthing.cli.applying import path_of
 from farthing.cli.uninstalling import survey
 from farthing.kube.connection import Connection
 from farthing.model.errors import InvalidError, PermanentError
+from tests.api.conftest import Cluster, make_namespace, write_kubeconfig
+from tests.api.objects import DRY, WORKLOADS, claims, eventually, found, gates, pod, pods, templates, workload
 
 pytestmark = pytest.mark.cluster
 
@@ -118,7 +119,7 @@ def test_who_may_install_only_half_is_told_how_far_it_came(installed: Cluster, t
     write_kubeconfig(tmp_path / "kubeconfig", server, token)
     try:
         with pytest.raises(PermanentError) as refused:
-            run(Cluster(tmp_path / "kubeconfig"), "install")
+            run(SimpleNamespace(kubeconfig=tmp_path / "kubeconfig"), "install")
         assert f"4 of {len(manifests())} objects are applied; then DeviceClass gpu.farthing.dev" in str(refused.value)
         assert "Running the same command again is safe and goes on from there" in str(refused.value)
     finally:

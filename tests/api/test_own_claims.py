@@ -1,10 +1,10 @@
 """Pods that bring claims of their own, and the claims themselves."""
 
 import pytest
-from tests.api.objects import DRY, admitted, claims, gates, pod
 
 from farthing.kube.connection import Connection
 from farthing.model.cluster import GATE
+from tests.api.objects import DRY, admitted, claims, gates, pod
 
 pytestmark = pytest.mark.cluster
 

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.api.objects import claims, eventually, found, pod, pods, templates
 
 from farthing.kube.connection import Connection
 from farthing.model.cluster import GATE, OWN_DRIVER
 from farthing.model.errors import NotFoundError, PermanentError
+from tests.api.objects import claims, eventually, found, pod, pods, templates
 
 pytestmark = pytest.mark.cluster
 

@@ -1,13 +1,13 @@
 """Unchanged manifests in namespaces that opted in."""
 
 import pytest
-from tests.api.objects import DRY, WORKLOADS, admitted, gates, pod, template_of, workload
 
 from farthing.kube.connection import Connection
 from farthing.model.ask import GPU, GPU_MODEL, ISOLATION, MODELS_REFUSED, VENDORS, Ask, ask_of_template
 from farthing.model.cluster import GATE
 from farthing.model.errors import InvalidError
 from farthing.model.quantity import WHOLE_DEVICE
+from tests.api.objects import DRY, WORKLOADS, admitted, gates, pod, template_of, workload
 
 pytestmark = pytest.mark.cluster
 

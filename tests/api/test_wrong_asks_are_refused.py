@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.api.objects import DRY, WORKLOADS, admitted, pod, pods, workload
 
 from farthing.kube.connection import Connection
 from farthing.model.ask import (
@@ -23,6 +22,7 @@ from farthing.model.ask import (
     parse_ask,
 )
 from farthing.model.errors import FarthingError, InvalidError
+from tests.api.objects import DRY, WORKLOADS, admitted, pod, pods, workload
 
 pytestmark = pytest.mark.cluster
 

@@ -34,7 +34,7 @@ def semver_value(text: str) -> Tagged:
     match = _SEMVER.fullmatch(text) if len(text) <= 256 else None
     if match is None or any(_bad_identifier(part) for part in (match[4] or "0").split(".")):
         raise InvalidError("", f"{text[:40]!r} is not a semantic version")
-    return {"type": SEMVER, "text": text.split("+")[0]}
+    return {"type": SEMVER, "text": text.split("+", maxsplit=1)[0]}
 
 
 def _bad_identifier(part: str) -> bool:

@@ -123,7 +123,8 @@ def _compile(expression: str) -> Any:
         raise InvalidError(
             where,
             f"{_shown(expression)} may cost too much: with comprehensions and text operations at most "
-            f"{LONGEST_GROWING} characters, {MOST_GROWING} such operations and {DEEPEST} nested comprehensions are allowed",
+            f"{LONGEST_GROWING} characters, {MOST_GROWING} such operations and {DEEPEST} nested comprehensions are "
+            f"allowed",
         )
     try:
         program = _ENVIRONMENT.compile(expression)

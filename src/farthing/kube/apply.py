@@ -15,7 +15,7 @@ from farthing.kube.convert import PLACED_CONDITION
 from farthing.kube.resources import CLAIMS, PODS, claim_path, pod_path, slice_path, templates_path
 from farthing.kube.share import config_entry, share_in_force, share_of_ask
 from farthing.model.ask import Ask, ask_of_template
-from farthing.model.cluster import DEVICE_CLASS, Allocation, Claim, Key, Pod, Result
+from farthing.model.cluster import DEVICE_CLASS, GATE, Allocation, Claim, Key, Pod, Result
 from farthing.model.errors import ConflictError, ExistsError, NotFoundError, PermanentError, TransientError
 from farthing.model.plan import (
     DropSlice,
@@ -87,7 +87,7 @@ class Applier:
         return await self._mark(effect.pod, effect.reason, placed=True, node=effect.node)
 
     async def _grant(self, grant: Grant, pod: Pod) -> tuple[Observation, ...]:
-        return await self._write_claim(grant.claim, _granted(grant, pod))
+        return await self._write_claim(grant.claim, _granted(grant, pod, self._now()))
 
     async def _write_claim(self, claim: Claim, body: Json) -> tuple[Observation, ...]:
         """Write a claim's status; where it changed meanwhile, what it has become."""
@@ -130,8 +130,9 @@ class Applier:
         return await self._patch_pod("mark pod", pod, "/status", body, "strategic-merge-patch")
 
     async def _ungate(self, pod: Pod) -> Observation:
-        body = {"metadata": {"uid": pod.uid}, "spec": {"schedulingGates": None}}
-        return await self._patch_pod("ungate pod", pod, "", body, "merge-patch")
+        gates = [{"$patch": "delete", "name": GATE}]
+        body = {"metadata": {"uid": pod.uid}, "spec": {"schedulingGates": gates}}
+        return await self._patch_pod("ungate pod", pod, "", body, "strategic-merge-patch")
 
     async def _patch_pod(self, call: str, pod: Pod, subresource: str, body: Json, kind: PatchKind) -> Observation:
         answer = await self._send(call, "PATCH", pod_path(pod.key, subresource), body, f"application/{kind}+json")
@@ -227,7 +228,12 @@ def _released(claim: Claim) -> Json:
     return _status(claim, {})
 
 
-def _granted(grant: Grant, pod: Pod) -> Json:
+def _granted(grant: Grant, pod: Pod, at: str) -> Json:
+    """The claim's status with the allocation, reserved for the pod.
+
+    The time is not for us: without it kube-scheduler would add one when it reserves the claim for a second pod, and an
+    allocation may not be changed.
+    """
     allocation = grant.allocation
     selector = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [allocation.node]}]}
     written = {
@@ -236,6 +242,7 @@ def _granted(grant: Grant, pod: Pod) -> Json:
             "config": _config(allocation),
         },
         "nodeSelector": {"nodeSelectorTerms": [selector]},
+        "allocationTimestamp": at,
     }
     user = {"resource": "pods", "name": pod.key.name, "uid": pod.uid}
     return _status(grant.claim, {"allocation": written, "reservedFor": [user]})

@@ -63,7 +63,7 @@ class Background:
                 )
             except OSError as error:
                 raise PermanentError(f"cannot start {self.name} ({command[0]}): {error.strerror}") from error
-        started.returncode = 0  # Popen shall not mind that it runs on when we are gone
+        started.returncode = 0  # else Popen minds that it is forgotten while it runs; it is meant to outlive us
         record = {"pid": started.pid, "birth": _birth(psutil.Process(started.pid)), "log_from": said_before}
         self._record.write_text(json.dumps(record), encoding="utf-8")
 

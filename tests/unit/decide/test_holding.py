@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from farthing.decide.explain import exclusions
 from farthing.decide.draft import Draft
+from farthing.decide.explain import exclusions
 from farthing.decide.needs import needs_of
 from farthing.model.cluster import Claim, Constraints, Key, PodClaim, Taint
 from farthing.model.plan import Hold, MakeTemplate, Ungate

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from farthing.decide.release import FIRST_REFUSAL_SECONDS, LATER_REFUSAL_SECONDS, ORPHAN_SECONDS
 from farthing.decide.cycle import plan
-from farthing.model.cluster import Pod, Taint
+from farthing.decide.release import FIRST_REFUSAL_SECONDS, LATER_REFUSAL_SECONDS, ORPHAN_SECONDS
+from farthing.model.cluster import Key, Pod, PodClaim, Taint
 from farthing.model.plan import DropSlice, Gone, Hold, Place, Release, Seen
 from farthing.model.reason import Why
 from tests.builders import GIB, allocated, asking, device, newer, node, planned, slice_of, world
@@ -87,8 +87,6 @@ def test_the_slice_of_a_node_that_is_gone_is_dropped():
 
 
 def test_when_the_rest_finds_no_place_what_it_has_goes_back():
-    from farthing.model.cluster import Key, PodClaim
-
     pod, first = asking(gpu="0.5")
     second = replace(first, key=Key("team-a", "second"), uid="second")
     both = replace(pod, claims=(*pod.claims, PodClaim("more", "second", "")))
