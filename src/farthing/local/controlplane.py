@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from farthing.local.health import is_well
-from farthing.local.processes import Background
+from farthing.local.processes import STOP_SECONDS, Background
 from farthing.model.errors import FarthingError, PermanentError
 
 READY_SECONDS: Final = 90.0
@@ -95,9 +95,10 @@ class ControlPlane:
                 return
 
     def stop(self) -> None:
-        """Stop everything, the last started first."""
+        """Stop everything, the last started first. A kube-apiserver that lost its etcd would not listen."""
         for name in reversed(COMPONENTS):
-            self.component(name).stop()
+            lost = name == "kube-apiserver" and self.component("etcd").process() is None
+            self.component(name).stop(0 if lost else STOP_SECONDS)
 
     def start_component(self, name: str) -> None:
         """Start one component again, where it was, and wait until it is well."""

@@ -42,7 +42,7 @@ class Background:
             found = psutil.Process(record["pid"])
             same = _birth(found) == record["birth"]
             return found if same and found.status() != psutil.STATUS_ZOMBIE else None
-        except (FileNotFoundError, ValueError, KeyError, TypeError, psutil.NoSuchProcess):
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, psutil.NoSuchProcess):
             return None
 
     def start(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
@@ -73,7 +73,8 @@ class Background:
         if found is not None:
             found.terminate()
             _gone(found, seconds)
-        self._record.unlink(missing_ok=True)
+        if self._record.exists():
+            self._record.unlink()
 
     def kill(self) -> None:
         """End it at once, as a crash would."""
@@ -119,8 +120,8 @@ def _gone(process: psutil.Process, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
-            if process.status() == psutil.STATUS_ZOMBIE:
-                process.wait(0)  # ours are reaped here; others' are their parents' to reap
+            if process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1:
+                process.wait(0)  # our child is reaped here; another's is its parent's to reap
                 return
         except (psutil.NoSuchProcess, psutil.TimeoutExpired):
             return

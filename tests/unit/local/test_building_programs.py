@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.unit.local.conftest import Go
 
 from farthing.local import gobuild
 from farthing.local.binaries import obtain
 from farthing.local.pins import ETCD, GO, KUBERNETES, KWOK, PROGRAMS, VERSION
 from farthing.model.errors import PermanentError
+from tests.unit.local.conftest import Go
 
 pytestmark = pytest.mark.usefixtures("unreleased")
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit.local.conftest import Go, Upstream
 
 from farthing.local import binaries
 from farthing.local.binaries import obtain
 from farthing.local.pins import PROGRAMS, VERSION, Program
 from farthing.model.errors import InvalidError, NotFoundError, PermanentError
+from tests.unit.local.conftest import Go, Upstream
 
 
 def quietly(what: str, done: int, total: int) -> None:
