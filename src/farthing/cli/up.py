@@ -111,7 +111,7 @@ def _obtained(programs: Path | None) -> Path:
             if task is None:
                 bars.console.print(
                     "Getting Kubernetes' own programs, this once: a download, or where there is no internet a build "
-                    f"of about {total // 60} minutes on 2 cores."
+                    f"of about {round(total / 60)} minutes on 2 cores."
                 )
                 task = bars.add_task("", total=total)
             bars.update(task, description=what, completed=done)

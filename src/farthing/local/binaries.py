@@ -71,8 +71,8 @@ def _fill(folder: Path, progress: Progress) -> None:
             made.mkdir()
             releases = Releases()
             done = 0
-            for program in PROGRAMS:
-                progress(program.name, done, total)
+            for number, program in enumerate(PROGRAMS, 1):
+                progress(f"{program.name} ({number} of {len(PROGRAMS)})", done, total)
                 _get(program, releases, made / program.name, Path(scratch))
                 done += program.seconds
             progress("done", total, total)

@@ -185,7 +185,10 @@ def _named(where: str, error: pydantic.ValidationError) -> InvalidError:
     """The first thing that is wrong, with its place."""
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"])
-    return InvalidError(f"{where}: {field}" if field else where, first["msg"].removeprefix("Value error, "))
+    said = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "model_type":
+        said = "should be fields with their values, such as groups: [{prefix: a, nodes: 2, gpus: 8}]"
+    return InvalidError(f"{where}: {field}" if field else where, said)
 
 
 def node_with_gpus(name: str, group: Group) -> Iterator[Json]:

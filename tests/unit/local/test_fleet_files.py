@@ -54,8 +54,9 @@ def test_the_demos_fleet_is_in_order():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "f: Input should be"),
-        ("- a", "f: Input should be"),
+        ("", "f: should be fields with their values, such as groups: "),
+        ("- a", "f: should be fields with their values"),
+        ("groups: [a]", "f: groups.0: should be fields with their values"),
         ("groups: []", "f: groups: "),
         ("groups: [", "f: is not YAML"),
         ("nodes: 3", "f: groups: Field required"),
