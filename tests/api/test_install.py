@@ -14,8 +14,9 @@ from farthing.cli.applying import path_of
 from farthing.cli.uninstalling import survey
 from farthing.kube.connection import Connection
 from farthing.model.errors import InvalidError, PermanentError
-from tests.api.conftest import Cluster, make_namespace, write_kubeconfig
+from tests.api.conftest import make_namespace, write_kubeconfig
 from tests.api.objects import DRY, WORKLOADS, claims, eventually, found, gates, pod, pods, templates, workload
+from tests.clusters import Cluster
 
 pytestmark = pytest.mark.cluster
 

@@ -329,6 +329,18 @@ def device_class(seen: wire.DeviceClass) -> model.DeviceClass:
     return model.DeviceClass(seen.metadata.name, version, expressions, _config(seen.spec.config))
 
 
+def taint_rule(seen: wire.DeviceTaintRule) -> model.TaintRule:
+    chosen, taint = seen.spec.device_selector or wire.DeviceTaintSelector(), seen.spec.taint
+    return model.TaintRule(
+        name=seen.metadata.name,
+        version=int(seen.metadata.resource_version),
+        taint=model.Taint(taint.key, taint.value, taint.effect),
+        driver=chosen.driver or "",
+        pool=chosen.pool or "",
+        device=chosen.device or "",
+    )
+
+
 def driver_profile(seen: wire.DriverProfile) -> model.DriverProfile:
     spec = seen.spec
     return model.DriverProfile(

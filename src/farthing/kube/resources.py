@@ -16,20 +16,23 @@ _RESOURCE: Final = "/apis/resource.k8s.io/v1"
 
 @dataclass(frozen=True)
 class Resource:
-    """One watched kind. `path` lists it over all namespaces."""
+    """One watched kind. `path` lists it over all namespaces; an `optional` kind need not be known to the server."""
 
     kind: type[Thing]
     path: str
     _decode: Callable[[bytes | msgspec.Raw], Any]
     _convert: Callable[[Any], Thing]
+    optional: bool = False
 
     def thing(self, raw: bytes | msgspec.Raw) -> Thing:
         """The noun behind one object's JSON; msgspec.ValidationError or ValueError where there is none."""
         return self._convert(self._decode(raw))
 
 
-def _resource(kind: type[Thing], path: str, shape: type[Any], to_model: Callable[[Any], Thing]) -> Resource:
-    return Resource(kind, path, msgspec.json.Decoder(shape).decode, to_model)
+def _resource(
+    kind: type[Thing], path: str, shape: type[Any], to_model: Callable[[Any], Thing], *, optional: bool = False
+) -> Resource:
+    return Resource(kind, path, msgspec.json.Decoder(shape).decode, to_model, optional)
 
 
 PODS: Final = _resource(model.Pod, "/api/v1/pods", wire.Pod, convert.pod)
@@ -39,11 +42,14 @@ NODES: Final = _resource(model.Node, "/api/v1/nodes", wire.Node, convert.node)
 NAMESPACES: Final = _resource(model.Namespace, "/api/v1/namespaces", wire.Namespace, convert.namespace)
 TEMPLATES: Final = _resource(model.Template, f"{_RESOURCE}/resourceclaimtemplates", wire.Template, convert.template)
 CLASSES: Final = _resource(model.DeviceClass, f"{_RESOURCE}/deviceclasses", wire.DeviceClass, convert.device_class)
+TAINT_RULES: Final = _resource(
+    model.TaintRule, f"{_RESOURCE}/devicetaintrules", wire.DeviceTaintRule, convert.taint_rule, optional=True
+)
 PROFILES: Final = _resource(
     model.DriverProfile, "/apis/farthing.dev/v1/driverprofiles", wire.DriverProfile, convert.driver_profile
 )
 
-WATCHED: Final = (PROFILES, CLASSES, NAMESPACES, NODES, SLICES, TEMPLATES, CLAIMS, PODS)
+WATCHED: Final = (PROFILES, CLASSES, TAINT_RULES, NAMESPACES, NODES, SLICES, TEMPLATES, CLAIMS, PODS)
 """Everything that a decision looks at, in an order in which the first listing makes sense."""
 
 

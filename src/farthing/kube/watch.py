@@ -5,6 +5,7 @@ the last version; when that version is no longer kept (410), everything is liste
 """
 
 import asyncio
+import logging
 import random
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ import structlog
 from farthing.kube.connection import Connection
 from farthing.kube.resources import Resource
 from farthing.model.cluster import Key, Thing
-from farthing.model.errors import ExpiredError, FarthingError, InvalidError, TransientError
+from farthing.model.errors import ExpiredError, FarthingError, InvalidError, NotFoundError, TransientError
 from farthing.model.plan import Gone, Listed, Observation, Seen
 
 _log = structlog.get_logger(__name__)
@@ -122,6 +123,15 @@ async def follow(connection: Connection, resource: Resource, inbox: Inbox, liste
         except ExpiredError:
             version = ""
             continue
+        except NotFoundError as error:
+            if resource.optional:
+                listed.set()
+            _log.log(
+                logging.DEBUG if resource.optional else logging.ERROR,
+                "kind is not served",
+                path=resource.path,
+                error=str(error),
+            )
         except TransientError as error:
             _log.warning("watch interrupted", path=resource.path, error=str(error))
         except FarthingError as error:

@@ -332,6 +332,22 @@ class DeviceClass(_Wire):
     spec: DeviceClassSpec = msgspec.field(default_factory=DeviceClassSpec)
 
 
+class DeviceTaintSelector(_Wire):
+    driver: str | None = None
+    pool: str | None = None
+    device: str | None = None
+
+
+class DeviceTaintRuleSpec(_Wire):
+    device_selector: DeviceTaintSelector | None = None
+    taint: Taint = msgspec.field(default_factory=Taint)
+
+
+class DeviceTaintRule(_Wire):
+    metadata: Meta
+    spec: DeviceTaintRuleSpec = msgspec.field(default_factory=DeviceTaintRuleSpec)
+
+
 class DriverProfileSpec(_Wire):
     driver: str = ""
     vendor: str = ""

@@ -240,6 +240,27 @@ class DeviceClass:
         return Key("", self.name)
 
 
+@dataclass(frozen=True, slots=True)
+class TaintRule:
+    """A DeviceTaintRule: a taint that an administrator or controller puts on devices. Empty names match all."""
+
+    name: str
+    version: int = field(compare=False)
+    taint: Taint
+    driver: str = ""
+    pool: str = ""
+    device: str = ""
+
+    @property
+    def key(self) -> Key:
+        return Key("", self.name)
+
+    def covers(self, device: DeviceId) -> bool:
+        """Whether the rule speaks of this device."""
+        wanted = (self.driver, self.pool, self.device)
+        return all(not name or name == found for name, found in zip(wanted, device, strict=True))
+
+
 # Claims -----------------------------------------------------------------------------------------------------------
 
 
@@ -379,4 +400,4 @@ class Template:
     version: int = field(compare=False)
 
 
-Thing = Node | Slice | DriverProfile | DeviceClass | Claim | Pod | Namespace | Template
+Thing = Node | Slice | TaintRule | DriverProfile | DeviceClass | Claim | Pod | Namespace | Template

@@ -10,14 +10,24 @@ not at all where two of its devices share a name. What is left out is in `faults
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from farthing.model.ask import ISOLATIONS
-from farthing.model.cluster import Attribute, Capacity, Device, DeviceClass, DeviceId, DriverProfile, Node, Slice
+from farthing.model.cluster import (
+    Attribute,
+    Capacity,
+    Device,
+    DeviceClass,
+    DeviceId,
+    DriverProfile,
+    Node,
+    Slice,
+    TaintRule,
+)
 from farthing.model.quantity import LARGEST, MIB
 
 Ints = NDArray[np.int64]
@@ -92,12 +102,14 @@ def build_fleet(
     slices: Iterable[Slice],
     profiles: Iterable[DriverProfile],
     classes: Iterable[DeviceClass],
+    rules: Iterable[TaintRule] = (),
 ) -> Fleet:
     """The columns for what is there. O(nodes + devices), sorted."""
     ordered = sorted(nodes, key=lambda node: node.name)
     node_index = {node.name: i for i, node in enumerate(ordered)}
     by_driver = {profile.driver: profile for profile in profiles}
     found, counters, faults = _pools(slices, by_driver, node_index)
+    found = _with_rules(found, tuple(rules))
     found.sort(key=lambda entry: (entry[0], entry[1].pool, _natural(entry[1].name)))
     rows = [_row(spec, device, by_driver[device.driver]) for _, device, spec in found]
     columns = [np.array(column, dtype=np.int64) for column in zip(*rows, strict=True)] if rows else [_EMPTY] * 9
@@ -179,6 +191,16 @@ def _pools(
                 else:
                     found.append((node_index[spec.node or item.node], device, spec))
     return found, counters, faults
+
+
+def _with_rules(found: _Found, rules: tuple[TaintRule, ...]) -> _Found:
+    """The devices with the taints that rules put on them."""
+    if not rules:
+        return found
+    return [
+        (node, device, replace(spec, taints=spec.taints + tuple(rule.taint for rule in rules if rule.covers(device))))
+        for node, device, spec in found
+    ]
 
 
 def _pool_problem(slices: list[Slice]) -> str:

@@ -24,6 +24,7 @@ from farthing.model.cluster import (
     Node,
     Pod,
     Slice,
+    TaintRule,
     Template,
     Thing,
 )
@@ -33,7 +34,7 @@ from farthing.state.fleet import Fleet, build_fleet
 from farthing.state.snapshot import Free, Snapshot, Waiting
 from farthing.state.usage import Usage
 
-_T = TypeVar("_T", Node, Slice, DriverProfile, DeviceClass, Claim, Pod, Namespace, Template)
+_T = TypeVar("_T", Node, Slice, TaintRule, DriverProfile, DeviceClass, Claim, Pod, Namespace, Template)
 
 _Target = tuple[type, Key]
 
@@ -85,7 +86,9 @@ class World:
     def fleet(self) -> Fleet:
         """The fleet's columns, built when something changed since the last look."""
         if self._fleet is None:
-            self._fleet = build_fleet(self.all(Node), self.all(Slice), self.all(DriverProfile), self.all(DeviceClass))
+            self._fleet = build_fleet(
+                self.all(Node), self.all(Slice), self.all(DriverProfile), self.all(DeviceClass), self.all(TaintRule)
+            )
             nodes = self._fleet.node_index
             self._stale = tuple(found for found in self.all(Slice) if found.node and found.node not in nodes)
         return self._fleet

@@ -94,6 +94,7 @@ ALLOWED = {
     ("resource.k8s.io", "resourceclaimtemplates"): {"get", "list", "watch", "create"},
     ("resource.k8s.io", "resourceslices"): {"get", "list", "watch", "delete"},
     ("resource.k8s.io", "deviceclasses"): {"get", "list", "watch"},
+    ("resource.k8s.io", "devicetaintrules"): {"get", "list", "watch"},
     ("farthing.dev", "driverprofiles"): {"get", "list", "watch"},
     ("events.k8s.io", "events"): {"create"},
 }
