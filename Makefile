@@ -26,11 +26,18 @@ down: install  ## stop it all; nothing stays
 test: lint  ## everything: lint, types, unit, properties, end to end on the real control plane
 	@$(RUN)/pytest
 
-lint: install  ## style, types, the rooms' walls, printed files
+lint: install  ## style, types, the rooms' walls, the documentation
 	@$(RUN)/ruff check .
 	@$(RUN)/ruff format --check .
 	@$(RUN)/mypy
 	@$(RUN)/lint-imports --no-cache
+	@$(RUN)/sphinx-build -q -W -b html docs docs/_build
+
+docs: install  ## the documentation as HTML in docs/_build
+	@$(RUN)/sphinx-build -W -b html docs docs/_build
+
+bench: install  ## measure on the real control plane; writes docs/benchmarks.md; takes about 20 minutes
+	@$(RUN)/python -m bench
 
 format: install  ## let the machine do the formatting
 	@$(RUN)/ruff check --fix .
@@ -39,6 +46,7 @@ format: install  ## let the machine do the formatting
 print: install  ## write deploy/ and docs/reference/ anew from the types
 	@$(RUN)/python -m farthing.api.printing
 	@$(RUN)/python -m farthing.cli.reference docs/reference/commands.md
+	@$(RUN)/python -m farthing.cli.pages docs/reference
 
 lock: install  ## choose versions anew
 	@$(UV) pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --upgrade -o requirements.lock

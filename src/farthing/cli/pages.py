@@ -1,0 +1,97 @@
+"""Prints the reference of asks, reasons and metrics from the code: `python -m farthing.cli.pages FOLDER`."""
+
+import ast
+import inspect
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from farthing.model import ask, reason
+from farthing.spoke.metrics import Metrics
+
+_SIGN = "% Printed by `make print`; edits here are overwritten.\n"
+
+_EXAMPLES = {
+    "fraction": ("0.25", "part of one device, in thousandths"),
+    "whole": ("2", "whole devices of one node"),
+    "many": ("4x0.5", "equal parts of several devices of one node"),
+    "memory": ("10Gi", "memory on one device, compute in proportion"),
+    "profile": ("1g.10gb", "a MIG partition"),
+}
+
+
+def pages() -> dict[str, str]:
+    """Each page by its file name."""
+    return {"asks.md": _asks(), "reasons.md": _reasons(), "metrics.md": _metrics()}
+
+
+def _asks() -> str:
+    rows = (
+        f"| {name} | `{_EXAMPLES[name][0]}` | {_EXAMPLES[name][1]} | `{_cell(shape)}` |"
+        for name, shape in ask.FORMS.items()
+    )
+    others = (
+        (ask.GPU_MODEL, ask.MODELS_EXPECTED),
+        (ask.ISOLATION, ask.ISOLATION_EXPECTED),
+        (ask.DURATION, ask.DURATION_EXPECTED),
+        (ask.PRIORITY, ask.PRIORITY_EXPECTED),
+    )
+    return "\n".join(
+        [
+            "# Asks\n",
+            _SIGN,
+            f"The annotation `{ask.GPU}` takes one of these forms; admission and the spoke use the same expressions:\n",
+            "| form | example | means | expression |",
+            "|---|---|---|---|",
+            *rows,
+            "\nBeside it:\n",
+            *(f"* `{name}`: {expected}" for name, expected in others),
+            "",
+        ]
+    )
+
+
+def _cell(text: str) -> str:
+    """A text inside a table, where a bar would end the cell."""
+    return text.replace("|", "\\|")
+
+
+def _reasons() -> str:
+    lines = (f"| `{name}` | {sentence} |" for name, sentence in reasons())
+    return "\n".join(["# Reasons\n", _SIGN, "| reason | means |", "|---|---|", *lines, ""])
+
+
+def reasons() -> Iterator[tuple[str, str]]:
+    """Each reason's name and the docstring under it."""
+    tree = ast.parse(inspect.getsource(reason))
+    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == reason.Why.__name__)
+    for named, said in itertools.pairwise(body):
+        if isinstance(named, ast.Assign) and isinstance(said, ast.Expr) and isinstance(said.value, ast.Constant):
+            value = named.value
+            yield (str(value.value) if isinstance(value, ast.Constant) else ""), " ".join(str(said.value.value).split())
+
+
+def _metrics() -> str:
+    lines = (f"| `{family.name}` | {family.type} | {family.documentation} |" for family in Metrics().registry.collect())
+    return "\n".join(
+        [
+            "# Metrics\n",
+            _SIGN,
+            "The spoke serves them where `--metrics-port` says, on loopback unless told otherwise.\n",
+            "| metric | kind | says |",
+            "|---|---|---|",
+            *lines,
+            "",
+        ]
+    )
+
+
+def write(folder: Path) -> None:
+    """Write all pages into a folder."""
+    for name, text in pages().items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
