@@ -27,6 +27,8 @@ from farthing.model.errors import FarthingError, NotFoundError
 from tests.clusters import Cluster, running_cluster
 
 Json = dict[str, Any]
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/farthing-system/leases/farthing-spoke"
+LEASE_SECONDS = 2
 ORACLE = Path(os.environ.get("FARTHING_ORACLE") or Path(__file__).parents[3] / "shared" / "oracle")
 
 
@@ -150,9 +152,8 @@ async def eventually(check: Callable[[], Awaitable[Any]], what: str, seconds: fl
 
 
 async def leads(connection: Connection) -> bool:
-    path = "/apis/coordination.k8s.io/v1/namespaces/farthing-system/leases/farthing-spoke"
     try:
-        return bool((await connection.get(path))["spec"].get("holderIdentity"))
+        return bool((await connection.get(LEASE))["spec"].get("holderIdentity"))
     except NotFoundError:
         return False
 
@@ -202,7 +203,18 @@ class Spoke:
 
     def start(self) -> None:
         command = [sys.executable, "-m", "farthing", "spoke", "--kubeconfig", str(self._kubeconfig)]
-        self.process.start([*command, "--lease-seconds", "3"])
+        self.process.start([*command, "--lease-seconds", str(LEASE_SECONDS)])
+
+    async def leading(self, connection: Connection) -> None:
+        """Wait until this very process holds the lease."""
+        process = self.process.process()
+        assert process is not None, self.process.last_words()
+        mark = f"-{process.pid}-"
+
+        async def check() -> bool:
+            return mark in (await connection.get(LEASE))["spec"].get("holderIdentity", "")
+
+        await eventually(check, f"{self.process.name} leads")
 
 
 class Load:

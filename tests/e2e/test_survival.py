@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 
-from tests.e2e.conftest import Load, Spoke, eventually, everybody_has_an_answer, leads
+from tests.e2e.conftest import LEASE_SECONDS, Load, Spoke, everybody_has_an_answer
 from tests.e2e.faults import Faults, FaultyServer
 
 KILLS = int(os.environ.get("FARTHING_KILLS", "50"))
@@ -18,7 +18,8 @@ async def test_killed_at_any_moment_again_and_again(site):
     try:
         for _ in range(KILLS):
             spoke.start()
-            await asyncio.sleep(4.5 if chance.random() < 0.2 else chance.uniform(1.0, 3.0))
+            await spoke.leading(site.connection)
+            await asyncio.sleep(chance.uniform(0.0, 1.0))
             spoke.process.kill()
         assert load.count > KILLS
     finally:
@@ -46,26 +47,16 @@ async def test_the_api_server_goes_away_and_comes_back_under_load(site):
 async def test_a_second_spoke_stands_by_and_takes_over(site):
     site.cluster.spoke.stop()
     first, second = Spoke(site.cluster, "first"), Spoke(site.cluster, "second")
-    lease = "/apis/coordination.k8s.io/v1/namespaces/farthing-system/leases/farthing-spoke"
-
-    async def holder():
-        return (await site.connection.get(lease))["spec"].get("holderIdentity", "")
-
     try:
         first.start()
-        await eventually(lambda: leads(site.connection), "the first leads")
-        leader = await holder()
+        await first.leading(site.connection)
         second.start()
-        await asyncio.sleep(5)
-        assert await holder() == leader
+        await asyncio.sleep(3 * LEASE_SECONDS)
+        await first.leading(site.connection)
         await site.submit("before")
         await site.running("before")
         first.process.kill()
-
-        async def taken_over():
-            return await holder() not in (leader, "")
-
-        await eventually(taken_over, "the second leads")
+        await second.leading(site.connection)
         await site.submit("after")
         await site.running("after")
     finally:

@@ -19,7 +19,7 @@ from farthing.model.errors import ConflictError, FarthingError, NotFoundError
 _log = structlog.get_logger(__name__)
 
 DURATION_SECONDS: Final = 15
-SHORTEST_SECONDS: Final = 3
+SHORTEST_SECONDS: Final = 2
 NAME: Final = "farthing-spoke"
 
 
