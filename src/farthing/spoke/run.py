@@ -34,10 +34,13 @@ _log = structlog.get_logger(__name__)
 
 
 class SystemClocks:
-    """The machine's clocks."""
+    """The machine's clocks. `now` is the wall clock of the start, carried on by the steady one, so it never jumps."""
+
+    def __init__(self) -> None:
+        self._start = time.time() - time.monotonic()
 
     def now(self) -> float:
-        return time.time()
+        return self._start + time.monotonic()
 
     def steady(self) -> float:
         return time.monotonic()
