@@ -32,11 +32,9 @@ def farthing(tmp_path):
 
 
 def running_below(folder):
-    found = []
-    for process in psutil.process_iter(["cmdline", "cwd"]):
-        if process.info["cwd"] and process.info["cwd"].startswith(str(folder)):
-            found.append(process.info["cmdline"])
-    return found
+    """The command lines of processes that work in the folder."""
+    processes = (process.info for process in psutil.process_iter(["cmdline", "cwd"]))
+    return [info["cmdline"] for info in processes if (info["cwd"] or "").startswith(str(folder))]
 
 
 def test_from_nothing_to_a_demo_and_back(farthing, tmp_path):
