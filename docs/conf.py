@@ -8,4 +8,3 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "Farthing"
 myst_heading_anchors = 3
-suppress_warnings = ["myst.xref_missing"]
