@@ -185,8 +185,10 @@ async def site(at_work: Cluster) -> AsyncIterator[Site]:
         account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
         await eventually(lambda: connection.get(account), "the namespace has its service account")
         yield found
-        await found.sound()
-        await connection.delete(f"/api/v1/namespaces/{name}")
+        try:
+            await found.sound()
+        finally:
+            await connection.delete(f"/api/v1/namespaces/{name}")
         await found.empty()
 
 
