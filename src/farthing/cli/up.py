@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +27,16 @@ _SETTLE_SECONDS = 60.0
 Workloads = list[tuple[Path, dict[str, Any]]]
 
 Name = Annotated[str, typer.Option("--name", help="Name of the cluster; several may run side by side.")]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is up, and what became of the manifests that were submitted."""
+
+    name: str
+    kubeconfig: str
+    submitted: tuple[Submitted, ...]
+    pods: tuple[Row, ...]
 
 
 def up(
@@ -64,7 +75,7 @@ def up(
             machine.keep_fleet(fleet)
         submitted, rows = asyncio.run(_fill(machine, manifests, workloads, step))
     if output is Format.json:
-        show_json({"name": name, "kubeconfig": str(machine.plane.kubeconfig), "submitted": submitted, "pods": rows})
+        show_json(Report(name, str(machine.plane.kubeconfig), tuple(submitted), tuple(rows)))
         return
     _show(machine, submitted, rows)
 
