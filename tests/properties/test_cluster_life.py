@@ -32,6 +32,7 @@ class ClusterLife(RuleBasedStateMachine):
         self.news = []
         self.at = 0.0
         self.names = 0
+        self.promised = {}
 
     # The truth ----------------------------------------------------------------------------------------------------
 
@@ -111,6 +112,15 @@ class ClusterLife(RuleBasedStateMachine):
                 self.write(replace(pod, node=claim.allocation.node))
 
     @rule(data=st.data())
+    @precondition(lambda self: self.promised)
+    def bind_late(self, data):
+        """kube-scheduler binds from what it saw some moments ago: to a node that the pod was promised once."""
+        uid = data.draw(st.sampled_from(sorted(self.promised)))
+        pod = next((p for p in self.all(Pod) if p.uid == uid and p.waits and not p.gated), None)
+        if pod is not None and (Node, Key("", self.promised[uid])) in self.truth:
+            self.write(replace(pod, node=self.promised[uid], refusal=""))
+
+    @rule(data=st.data())
     def refuse(self, data):
         loose = sorted((p for p in self.all(Pod) if not p.gated and p.waits), key=lambda p: p.key)
         if loose:
@@ -179,6 +189,7 @@ class ClusterLife(RuleBasedStateMachine):
         claim = self.truth.get((Claim, grant.claim.key))
         if claim is None or claim.version != grant.claim.version:
             return False
+        self.promised[pod.uid] = grant.allocation.node
         self.write(replace(claim, allocation=grant.allocation, users=((pod.key.name, pod.uid),)))
         return True
 
@@ -227,7 +238,9 @@ class ClusterLife(RuleBasedStateMachine):
             raise AssertionError("the plan never comes to rest")
         claims = {claim.owner: claim for claim in self.all(Claim)}
         for pod in self.all(Pod):
-            if pod.waits and pod.uid in claims:
+            if not (pod.over or pod.deleting) and pod.uid in claims:
+                held = claims[pod.uid].allocation
+                assert not pod.node or held is None or held.node == pod.node
                 assert claims[pod.uid].allocation is not None or pod.verdict is not None
         snapshot = self.world.snapshot(self.at)
         live = {DeviceId(*d) for d in snapshot.fleet.devices}

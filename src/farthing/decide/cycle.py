@@ -1,11 +1,11 @@
 """One decision: a Snapshot in, a Plan out. Read this first.
 
 1. take back what cannot be used
-2. put those who wait in order
-3. let go of pods that want nothing of ours, and make the templates that others lack
-4. hold what cannot be read or is not supported
-5. place what fits, taking it off what is left
-6. hold the rest, with the reason
+2. mend pods that were bound away from their shares
+3. put those who wait in order
+4. let go of pods that want nothing of ours, and make the templates that others lack
+5. hold what cannot be read or is not supported
+6. place what fits, taking it off what is left, and hold the rest with the reason
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +16,7 @@ import numpy as np
 from farthing.decide.draft import Draft
 from farthing.decide.explain import why_not
 from farthing.decide.grant import grant
+from farthing.decide.mend import mend
 from farthing.decide.needs import Need, needs_of
 from farthing.decide.place import Placement, place
 from farthing.decide.release import held, node_of, releases
@@ -35,6 +36,8 @@ def plan(snapshot: Snapshot) -> Plan:
     effects = list(releases(snapshot))
     going_back = {effect.claim.key for effect in effects if isinstance(effect, Release)}
     cycle = _Cycle(snapshot)
+    for stray in snapshot.strays:
+        effects += mend(cycle.draft, stray, snapshot.at)
     for waiting in in_order(snapshot.waiting):
         if not any(claim.key in going_back for claim in waiting.claims):
             effects += cycle.decide(waiting)

@@ -28,9 +28,14 @@ class Placement:
 def place(draft: Draft, pod: Pod, needs: tuple[Need, ...], team: str, within: Bools | None = None) -> Placement | None:
     """The best placement for all needs of a pod on one node, or None. `within` narrows the nodes.
 
+    A pod that has a node already stays there; whether it may be there and has room is settled.
+
     O(devices) per need; for several needs also O(nodes that might do), each tried until one holds.
     """
-    nodes = allowed(draft.fleet, pod.constraints) & roomy(draft.fleet, draft.free, pod)
+    if pod.node:
+        nodes = np.array([node.name == pod.node for node in draft.fleet.nodes], dtype=bool)
+    else:
+        nodes = allowed(draft.fleet, pod.constraints) & roomy(draft.fleet, draft.free, pod)
     if within is not None:
         nodes = nodes & within
     if not needs:

@@ -17,9 +17,8 @@ from farthing.state.snapshot import Snapshot, Waiting
 FIRST_REFUSAL_SECONDS: Final = 3.0
 """kube-scheduler's word from before the allocation may still stand on the pod; it tries again within this."""
 
-LATER_REFUSAL_SECONDS: Final = 60.0
-"""A pod refused before waits in kube-scheduler's backoff (at most 10 s, longer on a busy machine), and its old refusal
-stands until it is bound. To take a share back while it is being bound would leave it on another node than its pod."""
+LATER_REFUSAL_SECONDS: Final = 15.0
+"""A pod refused before waits in kube-scheduler's backoff, at most 10 s, and its old refusal stands meanwhile."""
 
 ORPHAN_SECONDS: Final = 30.0
 """kube-controller-manager gets so long to take back what nobody uses."""

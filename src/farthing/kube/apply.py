@@ -84,7 +84,7 @@ class Applier:
         return (*news, await self._ungate(pod)) if pod.gated else (*news, marked)
 
     async def _mark_placed(self, effect: Place) -> Observation:
-        return await self._mark(effect.pod, effect.reason, placed=True, node=effect.node)
+        return await self._mark(effect.pod, effect.reason, placed=True, node="" if effect.pod.node else effect.node)
 
     async def _grant(self, grant: Grant, pod: Pod) -> tuple[Observation, ...]:
         return await self._write_claim(grant.claim, _granted(grant, pod, self._now()))

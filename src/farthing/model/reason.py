@@ -49,6 +49,9 @@ class Why(StrEnum):
     OTHER_GATE = "OtherGate"
     """Another scheduling gate holds it; it is placed when that is gone."""
 
+    MISPLACED = "Misplaced"
+    """It was bound to another node than its share is on; it is given one where it is."""
+
     BOOKS_WRONG = "BooksWrong"
     """The auditor found that the shares on a device do not add up."""
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from farthing.model.cluster import Claim, Key, Pod, Slice
+from farthing.model.cluster import Allocation, Claim, Key, Pod, Slice
 from farthing.state.fleet import Fleet, Ints
 
 
@@ -65,6 +65,20 @@ class Waiting:
     avoid: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A pod on a node without all its shares there: kube-scheduler bound it while one was being taken back.
+
+    `kept` are the allocations that are still kept for it, by claim; `since` is when we first saw it so.
+    """
+
+    pod: Pod
+    claims: tuple[Claim, ...]
+    team: str
+    since: float
+    kept: tuple[tuple[Key, Allocation], ...] = ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """One cluster at the instant `at` (seconds since 1970).
@@ -83,3 +97,4 @@ class Snapshot:
     orphans: tuple[tuple[Claim, float], ...] = ()
     crowded: tuple[tuple[str, tuple[Claim, ...]], ...] = ()
     stale: tuple[Slice, ...] = ()
+    strays: tuple[Stray, ...] = ()

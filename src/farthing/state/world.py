@@ -31,7 +31,7 @@ from farthing.model.cluster import (
 from farthing.model.plan import DropSlice, Effect, Gone, Hold, MakeTemplate, Observation, Place, Release, Seen, Ungate
 from farthing.model.reason import Why
 from farthing.state.fleet import Fleet, build_fleet
-from farthing.state.snapshot import Free, Snapshot, Waiting
+from farthing.state.snapshot import Free, Snapshot, Stray, Waiting
 from farthing.state.usage import Usage
 
 _T = TypeVar("_T", Node, Slice, TaintRule, DriverProfile, DeviceClass, Claim, Pod, Namespace, Template)
@@ -43,6 +43,11 @@ GRAVES = 50_000
 
 AVOID_SECONDS = 120.0
 """For so long a pod is not sent back to a node on which kube-scheduler refused it."""
+
+
+KEEP_SECONDS = 3.0
+"""A share taken from a pod that kube-scheduler may be binding just now is kept for it so long: should the bind come
+through after all, it gets the share back."""
 
 
 class World:
@@ -61,6 +66,8 @@ class World:
         self._since: dict[Key, float] = {}
         self._orphans: dict[Key, float] = {}
         self._avoid: dict[str, dict[str, float]] = {}
+        self._kept: dict[Key, tuple[Allocation, float]] = {}
+        self._strays: dict[Key, float | None] = {}
 
     # Reading ------------------------------------------------------------------------------------------------------
 
@@ -95,6 +102,8 @@ class World:
 
     def snapshot(self, at: float) -> Snapshot:
         """Everything a decision at the instant `at` may look at."""
+        for key in [key for key, (_, until) in self._kept.items() if until <= at and not self._strayed(key)]:
+            self._let_go(key)
         fleet = self.fleet
         free = self._usage.refresh(fleet)
         return Snapshot(
@@ -107,16 +116,37 @@ class World:
             | frozenset(key for kind, key in self._busy if kind is Template),
             orphans=tuple((claim, since) for key, since in self._orphans.items() if (claim := self._idle_claim(key))),
             crowded=tuple(self._crowded(fleet, free)),
+            strays=tuple(self._stray_pods(at)),
             stale=tuple(stale for stale in self._stale if (Slice, stale.key) not in self._busy),
         )
 
     def _idle_claim(self, key: Key) -> Claim | None:
         return None if (Claim, key) in self._busy else self.claim(key)
 
+    def _stray_pods(self, at: float) -> Iterator[Stray]:
+        for key, since in list(self._strays.items()):
+            self._strays[key] = at if since is None else since
+            pod = self.get(Pod, key)
+            if pod is None or (Pod, key) in self._busy:
+                continue
+            claims = self._ours(pod)
+            kept = tuple((claim.key, self._kept[claim.key][0]) for claim in claims if claim.key in self._kept)
+            yield Stray(pod, claims, pod.team or self._team_of(key.namespace), at if since is None else since, kept)
+
+    def _ours(self, pod: Pod) -> tuple[Claim, ...]:
+        """The claims of a pod that are there and Farthing's to allocate."""
+        claims = (self.claim(Key(pod.key.namespace, entry.claim)) for entry in pod.claims)
+        return tuple(claim for claim in claims if claim is not None and claim.ours)
+
+    def _strayed(self, key: Key) -> bool:
+        return any(pod in self._strays for pod in self._pods_of_claim.get(key, ()))
+
     def _waiting_pods(self, at: float) -> Iterator[Waiting]:
         for key in self._waiting:
             pod = self.get(Pod, key)
             if pod is None or (Pod, key) in self._busy:
+                continue
+            if any(Key(key.namespace, entry.claim) in self._kept for entry in pod.claims):
                 continue
             claims = tuple(c for entry in pod.claims if (c := self.claim(Key(key.namespace, entry.claim))))
             allocated = [self._since[c.key] for c in claims if c.key in self._since]
@@ -200,6 +230,8 @@ class World:
     def _claim_changed(self, key: Key, old: Claim | None, at: float) -> None:
         claim = self.claim(key)
         allocation = claim.allocation if claim else None
+        if claim is None or (allocation is not None and (Claim, key) not in self._busy):
+            self._kept.pop(key, None)
         if allocation is None:
             self._since.pop(key, None)
             self._orphans.pop(key, None)
@@ -210,21 +242,42 @@ class World:
     def _hold(self, key: Key) -> None:
         """Bring usage in step with what the claim holds, and its pods with where that is."""
         claim = self.claim(key)
-        self._usage.set_claim(key, claim.allocation if claim else None)
+        self._usage.set_claim(key, self._holding(key))
         for pod in self._pods_of_claim.get(key, ()):
             self._house(pod)
         if claim is None and not self._pods_of_claim.get(key, True):
             del self._pods_of_claim[key]
 
+    def _holding(self, key: Key) -> Allocation | None:
+        """What a claim holds, or what is kept for it."""
+        claim = self.claim(key)
+        if claim is not None and claim.allocation is None and key in self._kept:
+            return self._kept[key][0]
+        return claim.allocation if claim else None
+
+    def _let_go(self, key: Key) -> None:
+        """Keep nothing for a claim any more."""
+        self._kept.pop(key, None)
+        self._hold(key)
+
     def _house(self, key: Key) -> None:
         """A pod takes room where it is bound, or where its shares are while it is on its way there."""
         pod = self.get(Pod, key)
+        if pod is not None and pod.node and not (pod.over or pod.deleting) and self._lacks(pod):
+            self._strays.setdefault(key, None)
+        else:
+            self._strays.pop(key, None)
         if pod is None or pod.over:
             self._usage.set_pod(key, None, "")
             return
-        claims = (self.claim(Key(key.namespace, entry.claim)) for entry in pod.claims)
-        promised = (c.allocation.node for c in claims if c and c.allocation and c.allocation.node)
+        held = (self._holding(Key(key.namespace, entry.claim)) for entry in pod.claims)
+        promised = (allocation.node for allocation in held if allocation and allocation.node)
         self._usage.set_pod(key, pod, pod.node or next(promised, ""))
+
+    def _lacks(self, pod: Pod) -> bool:
+        """Whether a bound pod has a claim of ours that holds nothing on its node."""
+        held = (claim.allocation for claim in self._ours(pod))
+        return any(allocation is None or allocation.node not in ("", pod.node) for allocation in held)
 
     # Assuming -----------------------------------------------------------------------------------------------------
 
@@ -235,9 +288,11 @@ class World:
             for grant in effect.grants:
                 self._assumed[grant.claim.key] = grant.allocation
                 self._hold(grant.claim.key)
-        elif isinstance(effect, Release) and effect.reason.why is Why.REFUSED_BY_SCHEDULER and effect.claim.allocation:
-            for _, uid in effect.claim.users:
-                self._avoid.setdefault(uid, {})[effect.claim.allocation.node] = at + AVOID_SECONDS
+        elif isinstance(effect, Release):
+            self._keep(effect.claim)
+            if effect.reason.why is Why.REFUSED_BY_SCHEDULER and effect.claim.allocation:
+                for _, uid in effect.claim.users:
+                    self._avoid.setdefault(uid, {})[effect.claim.allocation.node] = at + AVOID_SECONDS
 
     def settle(self, effect: Effect, at: float) -> None:
         """The effect was written or refused; believe again what is seen. Fold what the API server answered first."""
@@ -247,6 +302,24 @@ class World:
                 believed = self.claim(grant.claim.key)
                 self._assumed.pop(grant.claim.key, None)
                 self._claim_changed(grant.claim.key, believed, at)
+        elif isinstance(effect, Release):
+            self._kept_until(effect.claim, at + KEEP_SECONDS)
+
+    def _keep(self, released: Claim) -> None:
+        """Keep the share that is being taken back for the pod on its way, which may be bound this very moment."""
+        users = [self.get(Pod, Key(released.key.namespace, name)) for name, _ in released.users]
+        loose = [pod for pod in users if pod is not None and not (pod.gated or pod.over or pod.deleting)]
+        old = released.allocation
+        if loose and old is not None and all(pod.node in ("", old.node) for pod in loose):
+            self._kept[released.key] = (old, float("inf"))
+
+    def _kept_until(self, released: Claim, until: float) -> None:
+        """The share was taken back, or not after all."""
+        claim = self.claim(released.key)
+        if released.key in self._kept and claim is not None and claim.uid == released.uid and claim.allocation is None:
+            self._kept[released.key] = (self._kept[released.key][0], until)
+        else:
+            self._let_go(released.key)
 
     def sweep(self, at: float) -> None:
         """Look through all allocated claims for such whose users are all gone. O(claims); every few seconds will do."""

@@ -36,7 +36,7 @@ def test_it_is_then_placed_elsewhere_and_given_more_time():
     found.assume(effect, 10)
     found.fold(Seen(newer(effect.claim, allocation=None, users=())), 10)
     found.settle(effect, 10)
-    again = next(e for e in plan(found.snapshot(11)) if isinstance(e, Place))
+    again = next(e for e in plan(found.snapshot(14)) if isinstance(e, Place))
     assert again.node == "n1"
     pod = found.get(Pod, again.pod.key)
     found.fold(Seen(newer(allocated(claim, pod, node_name="n1"))), 11)
