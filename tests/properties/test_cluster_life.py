@@ -15,6 +15,7 @@ from farthing.decide.audit import audit
 from farthing.decide.cycle import plan
 from farthing.model.cluster import Claim, DeviceId, Key, Node, Pod, Slice, Taint
 from farthing.model.plan import DropSlice, Gone, Hold, Place, Release, Seen
+from farthing.model.reason import Why
 from farthing.state.world import World
 from tests.builders import GIB, OWN_CLASS, OWN_PROFILE, asking, device, node, slice_of
 
@@ -55,6 +56,8 @@ class ClusterLife(RuleBasedStateMachine):
     def begin(self):
         for thing in (OWN_PROFILE, OWN_CLASS, *map(node, NODES), *(slice_of(name, 2) for name in NODES)):
             self.write(thing)
+        for i in range(6):
+            self.arrive(ASKS[i], "ab"[i % 2], hard=False, cpu=0)
         self.start_spoke()
 
     @rule()
@@ -119,6 +122,26 @@ class ClusterLife(RuleBasedStateMachine):
         pod = next((p for p in self.all(Pod) if p.uid == uid and p.waits and not p.gated), None)
         if pod is not None and (Node, Key("", self.promised[uid])) in self.truth:
             self.write(replace(pod, node=self.promised[uid], refusal=""))
+
+    @rule()
+    def bind_while_taking_back(self):
+        """A refused pod is bound in the very moment in which its share is taken back."""
+        claims = {claim.owner: claim for claim in self.all(Claim)}
+        loose = (p for p in self.all(Pod) if not p.gated and p.waits)
+        pod = next((p for p in loose if p.uid in claims and claims[p.uid].allocation), None)
+        if pod is None:
+            return
+        old = claims[pod.uid].allocation.node
+        self.write(replace(pod, refusal="0/3 nodes are available"))
+        self.see(len(self.news))
+        self.at += 60
+        for effect in plan(self.world.snapshot(self.at)):
+            self.world.assume(effect, self.at)
+            self.apply(effect, answer=True)
+            self.world.settle(effect, self.at)
+        now = self.truth[Pod, pod.key]
+        if now.waits and (Node, Key("", old)) in self.truth:
+            self.write(replace(now, node=old, refusal=""))
 
     @rule(data=st.data())
     def refuse(self, data):
@@ -221,6 +244,7 @@ class ClusterLife(RuleBasedStateMachine):
         if not self.truth:
             return
         self.start_spoke()
+        at_rest = 0
         for _ in range(60):
             self.at += 61
             self.world.sweep(self.at)
@@ -232,16 +256,22 @@ class ClusterLife(RuleBasedStateMachine):
             for pod in [p for p in self.all(Pod) if p.refusal]:
                 self.news.append(Seen(self.write(replace(pod, refusal=""))))
             self.see(len(self.news))
-            if not effects:
+            at_rest = 0 if effects else at_rest + 1
+            if at_rest == 2:  # the first look only notes when it saw a pod without its share
                 break
         else:
             raise AssertionError("the plan never comes to rest")
         claims = {claim.owner: claim for claim in self.all(Claim)}
         for pod in self.all(Pod):
             if not (pod.over or pod.deleting) and pod.uid in claims:
-                held = claims[pod.uid].allocation
-                assert not pod.node or held is None or held.node == pod.node
-                assert claims[pod.uid].allocation is not None or pod.verdict is not None
+                held, said = claims[pod.uid].allocation, pod.verdict
+                if pod.node and held is None:
+                    assert said is not None, "bound without a share, and not told"
+                    assert said.why is Why.MISPLACED, "bound without a share, and told something else"
+                elif pod.node:
+                    assert held.node == pod.node, "bound to another node than its share is on"
+                else:
+                    assert held is not None or said is not None, "neither a share nor a reason"
         snapshot = self.world.snapshot(self.at)
         live = {DeviceId(*d) for d in snapshot.fleet.devices}
         found = audit(snapshot.fleet, snapshot.free, self.all(Claim))

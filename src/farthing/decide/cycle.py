@@ -58,6 +58,8 @@ class _Cycle:
         self.promised: set[Key] = set()
         self.failed: dict[object, Reason] = {}
         self.templates = set(snapshot.templates)
+        on_the_way = (claim for waiting in snapshot.waiting for claim in held(waiting))
+        self.awaited = {node_of(snapshot.fleet, claim) for claim in on_the_way}
 
     def decide(self, waiting: Waiting) -> Iterator[Effect]:
         """The effects for one pod, in the steps of the recipe."""
@@ -135,14 +137,19 @@ class _Cycle:
         yield from _hold(pod, self.failed[question])
 
     def _within(self, waiting: Waiting, has: tuple[Claim, ...]) -> Bools:
-        """The nodes that come into question: where its other claims are, and none that refused it lately."""
+        """The nodes that come into question: where its other claims are, and none that refused it lately.
+
+        A pod that was refused before goes where nobody else is on the way: kube-scheduler counts a pod that is hinted
+        to a node as if it were there, so that two that repel each other would refuse each other wherever they go.
+        """
         index = self.draft.fleet.node_index
         if has:
             within = np.zeros(len(index), dtype=bool)
             within[[index[node] for claim in has if (node := node_of(self.draft.fleet, claim)) in index]] = True
         else:
             within = np.ones(len(index), dtype=bool)
-        within[[index[name] for name in waiting.avoid if name in index]] = False
+        shunned = waiting.avoid | self.awaited if waiting.avoid and not has else waiting.avoid
+        within[[index[name] for name in shunned if name in index]] = False
         return within
 
     def _granted(
@@ -160,6 +167,7 @@ class _Cycle:
         )
         self.promised.update(claim.key for claim in lacking)
         node = draft.fleet.nodes[found.node].name
+        self.awaited.add(node)
         allocations = [g.allocation for g in grants] + [c.allocation for c in held(waiting) if c.allocation]
         return Place(pod, node, grants, _placed(node, allocations))
 

@@ -126,6 +126,8 @@ class Applier:
         status: Json = {"conditions": [condition]}
         if node:
             status["nominatedNodeName"] = node
+        elif not placed and pod.nominated:
+            status["nominatedNodeName"] = None
         body = {"metadata": {"uid": pod.uid}, "status": status}
         return await self._patch_pod("mark pod", pod, "/status", body, "strategic-merge-patch")
 

@@ -94,3 +94,20 @@ def test_when_the_rest_finds_no_place_what_it_has_goes_back():
     running = replace(busy, node="n0", gated=False)
     things = [both, allocated(first, both), second, running, allocated(busy_claim, running)]
     assert released(planned(node(), slice_of(), *things)) == [(first.key.name, Why.NO_CAPACITY)]
+
+
+def test_two_that_were_refused_together_are_not_sent_to_the_same_node_again():
+    things = [thing for i in range(3) for thing in (node(f"n{i}"), slice_of(f"n{i}"))]
+    pods = []
+    for name in ("one", "two"):
+        pod, claim = asking(name, "0.25")
+        loose = replace(pod, gated=False, refusal="0/3 nodes are available: anti-affinity")
+        pods += [loose, allocated(claim, loose, compute=250, memory=20 * GIB)]
+    found = world(*things, *pods)
+    for effect in plan(found.snapshot(10)):
+        found.assume(effect, 10)
+        if isinstance(effect, Release):
+            found.fold(Seen(newer(effect.claim, allocation=None, users=())), 10)
+        found.settle(effect, 10)
+    again = [effect.node for effect in plan(found.snapshot(20)) if isinstance(effect, Place)]
+    assert sorted(again) == ["n1", "n2"]
