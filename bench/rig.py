@@ -91,11 +91,11 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig() -> AsyncIterator[Rig]:
-    """A fresh control plane, gone afterwards."""
+async def rig(*, node_lifecycle: bool = False) -> AsyncIterator[Rig]:
+    """A fresh control plane, gone afterwards. With `node_lifecycle`, nodes are run by KWOK, as in `farthing up`."""
     folder = Path(tempfile.mkdtemp(prefix="farthing-bench-"))
     programs = obtain(None, lambda what, _done, _total: print(f"getting {what}", file=sys.stderr))
-    plane = ControlPlane(folder, programs, node_lifecycle=False)
+    plane = ControlPlane(folder, programs, node_lifecycle=node_lifecycle)
     machine = BenchMachine(folder.name, programs)
     try:
         plane.start()
