@@ -1,6 +1,7 @@
 """A cluster at work: simulated nodes, Farthing installed, a spoke that leads; and judges of what it did."""
 
 import asyncio
+import contextlib
 import os
 import random
 import subprocess
@@ -188,7 +189,8 @@ async def site(at_work: Cluster) -> AsyncIterator[Site]:
         try:
             await found.sound()
         finally:
-            await connection.delete(f"/api/v1/namespaces/{name}")
+            with contextlib.suppress(NotFoundError):  # a test may have deleted it
+                await connection.delete(f"/api/v1/namespaces/{name}")
         await found.empty()
 
 
