@@ -27,6 +27,9 @@ from farthing.model.reason import Reason, Why
 from farthing.state.fleet import Bools
 from farthing.state.snapshot import Snapshot, Waiting
 
+PATIENCE: Final = 3
+"""So many refusals may be kube-scheduler's stale view; a pod refused more often lets others go first."""
+
 _PENDING_SECONDS: Final = 10.0
 """Kubernetes makes claims in milliseconds; only after this a pod is told that it waits for them."""
 
@@ -45,8 +48,13 @@ def plan(snapshot: Snapshot) -> Plan:
 
 
 def in_order(waiting: tuple[Waiting, ...]) -> list[Waiting]:
-    """Higher priority first, then the older, then by name."""
-    return sorted(waiting, key=lambda w: (-w.pod.priority, w.pod.created, w.pod.key))
+    """Those under way first, then higher priority, then the older, then by name."""
+    return sorted(waiting, key=lambda w: (not _under_way(w), -w.pod.priority, w.pod.created, w.pod.key))
+
+
+def _under_way(waiting: Waiting) -> bool:
+    """A pod that was let go cannot be gated again: it keeps its turn, unless kube-scheduler refuses it for ever."""
+    return not waiting.pod.gated and waiting.refusals <= PATIENCE
 
 
 class _Cycle:
@@ -129,6 +137,8 @@ class _Cycle:
         question = (needs, waiting.team, pod.constraints, pod.cpu, pod.memory, pod.others, within.tobytes())
         if question not in self.failed:
             found = place(self.draft, pod, needs, waiting.team, within)
+            if found is None and waiting.avoid and not has and _under_way(waiting):
+                found = place(self.draft, pod, needs, waiting.team)
             if found is not None:
                 yield self._granted(waiting, lacking, needs, found)
                 return

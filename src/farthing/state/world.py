@@ -66,6 +66,7 @@ class World:
         self._since: dict[Key, float] = {}
         self._orphans: dict[Key, float] = {}
         self._avoid: dict[str, dict[str, float]] = {}
+        self._refusals: dict[str, int] = {}
         self._kept: dict[Key, tuple[Allocation, float]] = {}
         self._strays: dict[Key, float | None] = {}
 
@@ -157,6 +158,7 @@ class World:
                 team=pod.team or self._team_of(key.namespace),
                 since=max(allocated, default=None),
                 avoid=frozenset(node for node, until in self._avoid.get(pod.uid, {}).items() if until > at),
+                refusals=self._refusals.get(pod.uid, 0),
             )
 
     def _team_of(self, namespace: str) -> str:
@@ -225,6 +227,7 @@ class World:
             self._waiting.discard(key)
         if old is not None and (pod is None or pod.uid != old.uid or not pod.waits):
             self._avoid.pop(old.uid, None)
+            self._refusals.pop(old.uid, None)
         self._house(key)
 
     def _claim_changed(self, key: Key, old: Claim | None, at: float) -> None:
@@ -293,6 +296,7 @@ class World:
             if effect.reason.why is Why.REFUSED_BY_SCHEDULER and effect.claim.allocation:
                 for _, uid in effect.claim.users:
                     self._avoid.setdefault(uid, {})[effect.claim.allocation.node] = at + AVOID_SECONDS
+                    self._refusals[uid] = self._refusals.get(uid, 0) + 1
 
     def settle(self, effect: Effect, at: float) -> None:
         """The effect was written or refused; believe again what is seen. Fold what the API server answered first."""

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from farthing.decide.cycle import plan
+from farthing.decide.cycle import PATIENCE, plan
 from farthing.decide.mend import STRAY_SECONDS
 from farthing.model.cluster import Pod
 from farthing.model.plan import Hold, Place, Release, Seen
@@ -27,14 +27,28 @@ def placed(found, at):
     return [effect for effect in plan(found.snapshot(at)) if isinstance(effect, Place)]
 
 
-def test_the_share_is_kept_from_others_for_a_moment_and_then_free():
-    found, release = taken_back()
-    pod, claim = asking("greedy", "1")
+def with_somebody_greedy(found):
+    pod, claim = asking("greedy", "1", created=0)
     found.fold(Seen(pod), 10)
     found.fold(Seen(claim), 10)
+    return found
+
+
+def test_the_share_is_kept_from_others_for_a_moment_and_then_goes_to_who_had_it_before():
+    found, release = taken_back()
+    with_somebody_greedy(found)
     assert placed(found, 10) == []
     found.settle(release, 10)
     assert placed(found, 10 + KEEP_SECONDS / 2) == []
+    assert [effect.pod.key.name for effect in placed(found, 10 + KEEP_SECONDS)] == ["p"]
+
+
+def test_a_pod_that_is_refused_again_and_again_lets_others_go_first():
+    found, release = taken_back()
+    with_somebody_greedy(found)
+    for _ in range(PATIENCE):
+        found.assume(release, 10)
+    found.settle(release, 10)
     assert [effect.pod.key.name for effect in placed(found, 10 + KEEP_SECONDS)] == ["greedy"]
 
 
