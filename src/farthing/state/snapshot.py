@@ -54,7 +54,7 @@ class Waiting:
 
     `complete`: all of them are made. `team` is the pod's, its namespace's, or else the namespace itself.
     `since`: when we first saw the allocation that it has (None: it has none of ours).
-    `avoid`: nodes on which kube-scheduler refused it lately; `refusals`: how many shares of it were taken back for that.
+    `avoid`: nodes on which kube-scheduler refused it lately. `refusals`: how many of its shares went back for that.
     """
 
     pod: Pod
