@@ -124,7 +124,10 @@ class _Cycle:
         return Key(pod.key.namespace, name) in self.snapshot.templates
 
     def _place(self, waiting: Waiting, ours: tuple[Claim, ...]) -> Iterator[Effect]:
-        """Give the pod what its claims lack, on one node, or hold it."""
+        """Give the pod what its claims lack, on one node, or hold it.
+
+        A pod under way goes back to a node that refused it where no other would do.
+        """
         pod, has = waiting.pod, held(waiting)
         lacking = tuple(claim for claim in ours if claim.allocation is None)
         if not lacking:

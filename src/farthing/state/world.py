@@ -7,7 +7,7 @@ that, once what the API server answered has been folded, or once it refused.
 Never here: I/O, clocks (the instant comes in), or opinions about what should happen.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TypeVar, cast
@@ -42,7 +42,7 @@ GRAVES = 50_000
 """How many of the gone we remember, so that late news of them is not believed. The oldest are forgotten first."""
 
 AVOID_SECONDS = 120.0
-"""For so long a pod is not sent back to a node on which kube-scheduler refused it."""
+"""For so long a pod is sent back to a node on which kube-scheduler refused it only where no other would do."""
 
 
 KEEP_SECONDS = 3.0
@@ -66,7 +66,7 @@ class World:
         self._since: dict[Key, float] = {}
         self._orphans: dict[Key, float] = {}
         self._avoid: dict[str, dict[str, float]] = {}
-        self._refusals: dict[str, int] = {}
+        self._refusals: Counter[str] = Counter()
         self._kept: dict[Key, tuple[Allocation, float]] = {}
         self._strays: dict[Key, float | None] = {}
 
@@ -158,7 +158,7 @@ class World:
                 team=pod.team or self._team_of(key.namespace),
                 since=max(allocated, default=None),
                 avoid=frozenset(node for node, until in self._avoid.get(pod.uid, {}).items() if until > at),
-                refusals=self._refusals.get(pod.uid, 0),
+                refusals=self._refusals[pod.uid],
             )
 
     def _team_of(self, namespace: str) -> str:
@@ -296,7 +296,7 @@ class World:
             if effect.reason.why is Why.REFUSED_BY_SCHEDULER and effect.claim.allocation:
                 for _, uid in effect.claim.users:
                     self._avoid.setdefault(uid, {})[effect.claim.allocation.node] = at + AVOID_SECONDS
-                    self._refusals[uid] = self._refusals.get(uid, 0) + 1
+                    self._refusals[uid] += 1
 
     def settle(self, effect: Effect, at: float) -> None:
         """The effect was written or refused; believe again what is seen. Fold what the API server answered first."""

@@ -28,10 +28,9 @@ def placed(found, at):
 
 
 def with_somebody_greedy(found):
-    pod, claim = asking("greedy", "1", created=0)
+    pod, claim = asking("greedy", "1")
     found.fold(Seen(pod), 10)
     found.fold(Seen(claim), 10)
-    return found
 
 
 def test_the_share_is_kept_from_others_for_a_moment_and_then_goes_to_who_had_it_before():
