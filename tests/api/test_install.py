@@ -189,6 +189,22 @@ def test_templates_of_asks_go_and_others_stay(alone: Cluster):
         with_connection(alone, lambda c: c.delete(f"/api/v1/namespaces/{namespace}"))
 
 
+def test_templates_that_go_with_their_namespace_meanwhile_are_no_error(alone: Cluster, monkeypatch):
+    everything = Connection.list_all
+
+    async def and_one_that_just_went(connection, path, params=None):
+        listed, version = await everything(connection, path, params)
+        gone = {"metadata": {"name": "farthing-0.25-shared", "namespace": "just-gone"}}
+        return ([*listed, gone] if path.endswith("/resourceclaimtemplates") else listed), version
+
+    monkeypatch.setattr(Connection, "list_all", and_one_that_just_went)
+    try:
+        steps = run(alone, "uninstall")
+        assert steps["ResourceClaimTemplate", "just-gone/farthing-0.25-shared"] == "absent"
+    finally:
+        run(alone, "install")
+
+
 def test_claims_in_use_are_named_and_come_back_when_their_pods_end(alone: Cluster):
     """What Farthing gave out stays with its pods, and kube-controller-manager alone takes it back."""
 

@@ -4,7 +4,7 @@ from typing import Any, Final, NamedTuple
 
 from farthing.api.manifests import manifests
 from farthing.api.names import GATE
-from farthing.cli.applying import Step, delete_all, policies_gone
+from farthing.cli.applying import Outcome, Step, delete_all, policies_gone
 from farthing.kube.connection import Connection, Json
 from farthing.model.ask import TEMPLATE_PREFIX, ask_of_template
 from farthing.model.cluster import is_our_class
@@ -55,29 +55,35 @@ async def _gated(connection: Connection) -> list[Json]:
 
 
 async def _open(connection: Connection, pod: Json) -> Step:
-    """Take the gate away, unless somebody else changed the pod's gates since we looked."""
-    place = _gates(pod).index(GATE)
+    """Take the gate away; where somebody else changed the pod's gates since we looked, look again."""
     path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}"
-    gate = f"/spec/schedulingGates/{place}"
-    change = [{"op": "test", "path": f"{gate}/name", "value": GATE}, {"op": "remove", "path": gate}]
     try:
-        await connection.patch(path, change, "json-patch")
+        while GATE in _gates(pod):
+            gate = f"/spec/schedulingGates/{_gates(pod).index(GATE)}"
+            change = [{"op": "test", "path": f"{gate}/name", "value": GATE}, {"op": "remove", "path": gate}]
+            try:
+                pod = await connection.patch(path, change, "json-patch")
+            except ConflictError:
+                pod = await connection.get(path)
     except NotFoundError:
         return Step("Pod", _name(pod), "absent")
-    except ConflictError:
-        return await _open(connection, await connection.get(path))
     return Step("Pod", _name(pod), "changed")
 
 
 async def _delete_templates(connection: Connection) -> list[Step]:
-    """Delete the templates that were made from asks, known by their names."""
+    """Delete the templates that were made from asks, known by their names; their namespace may be going meanwhile."""
     steps: list[Step] = []
     found, _ = await connection.list_all(_TEMPLATES)
     for template in found:
         name, namespace = template["metadata"]["name"], template["metadata"]["namespace"]
         if name.startswith(TEMPLATE_PREFIX) and ask_of_template(name) is not None:
-            await connection.delete(f"/apis/resource.k8s.io/v1/namespaces/{namespace}/resourceclaimtemplates/{name}")
-            steps.append(Step("ResourceClaimTemplate", f"{namespace}/{name}", "deleted"))
+            path = f"/apis/resource.k8s.io/v1/namespaces/{namespace}/resourceclaimtemplates/{name}"
+            outcome: Outcome = "deleted"
+            try:
+                await connection.delete(path)
+            except NotFoundError:
+                outcome = "absent"
+            steps.append(Step("ResourceClaimTemplate", f"{namespace}/{name}", outcome))
     return steps
 
 
