@@ -115,12 +115,19 @@ def _said(found: Json) -> Json:
 
 async def _delete(connection: Connection, unwanted: Json) -> Step:
     path = path_of(unwanted)
+    outcome = await delete(connection, path)
+    if outcome == "deleted":
+        await _gone(connection, path)
+    return Step(unwanted["kind"], unwanted["metadata"]["name"], outcome)
+
+
+async def delete(connection: Connection, path: str) -> Outcome:
+    """Delete what is at a path, without waiting for its end; what went meanwhile, or never was, is absent."""
     try:
         await connection.delete(path)
     except NotFoundError:
-        return Step(unwanted["kind"], unwanted["metadata"]["name"], "absent")
-    await _gone(connection, path)
-    return Step(unwanted["kind"], unwanted["metadata"]["name"], "deleted")
+        return "absent"
+    return "deleted"
 
 
 async def _gone(connection: Connection, path: str, *, unless_alive: bool = False) -> None:

@@ -4,7 +4,7 @@ from typing import Any, Final, NamedTuple
 
 from farthing.api.manifests import manifests
 from farthing.api.names import GATE
-from farthing.cli.applying import Outcome, Step, delete_all, policies_gone
+from farthing.cli.applying import Step, delete, delete_all, policies_gone
 from farthing.kube.connection import Connection, Json
 from farthing.model.ask import TEMPLATE_PREFIX, ask_of_template
 from farthing.model.cluster import is_our_class
@@ -78,12 +78,7 @@ async def _delete_templates(connection: Connection) -> list[Step]:
         name, namespace = template["metadata"]["name"], template["metadata"]["namespace"]
         if name.startswith(TEMPLATE_PREFIX) and ask_of_template(name) is not None:
             path = f"/apis/resource.k8s.io/v1/namespaces/{namespace}/resourceclaimtemplates/{name}"
-            outcome: Outcome = "deleted"
-            try:
-                await connection.delete(path)
-            except NotFoundError:
-                outcome = "absent"
-            steps.append(Step("ResourceClaimTemplate", f"{namespace}/{name}", outcome))
+            steps.append(Step("ResourceClaimTemplate", f"{namespace}/{name}", await delete(connection, path)))
     return steps
 
 
