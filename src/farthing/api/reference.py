@@ -48,8 +48,9 @@ def _asks() -> Iterator[str]:
         ],
     )
     yield (
-        f"`{KEPT}` on a waiting pod says which devices `farthing repack` is freeing for it, and until when they are kept; "
-        f"only who is bound to the ClusterRole `{REPACKER}` may write it. Otherwise refused: {KEPT_EXPECTED}.\n"
+        f"`{KEPT}` on a waiting pod says which devices `farthing repack` is freeing for it, and until when they "
+        f"are kept; only who is bound to the ClusterRole `{REPACKER}` may write it. Otherwise refused: "
+        f"{KEPT_EXPECTED}.\n"
     )
     yield f"A pod that waits carries the scheduling gate `{GATE}`.\n"
 

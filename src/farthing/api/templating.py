@@ -33,7 +33,9 @@ def _words() -> dict[str, str]:
     """What templates may name. Everything lands between single quotes of CEL, so nothing may hold one."""
     words = {name: str(getattr(ask, name)) for name in _OF_ASKS}
     words |= {name: str(getattr(keep, name)) for name in ("KEPT", "KEPT_LONGEST", "KEPT_PATTERN", "KEPT_REFUSED")}
-    words |= {name: getattr(names, name) for name in ("NAMESPACE", "MANAGED", "GATE", "CLAIM", "DEVICE_CLASS", "REPACKER")}
+    words |= {
+        name: getattr(names, name) for name in ("NAMESPACE", "MANAGED", "GATE", "CLAIM", "DEVICE_CLASS", "REPACKER")
+    }
     words |= {
         "SPOKE": names.SPOKE_USER,
         "PROFILE_PATTERN": f"^{FORMS['profile']}$",
