@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from farthing.decide.cycle import plan
+from farthing.decide.movable import devices_of
 from farthing.model.cluster import Claim, Key, Owner, Pod
 from farthing.state.fork import Fork
 from farthing.state.residents import residents
@@ -55,7 +56,7 @@ class Town:
 
     def running(self) -> dict[Key, int]:
         """Who runs, and how many devices each has shares of."""
-        return {r.pod.key: sum(len(c.allocation.results) for c in r.claims) for r in residents(self.world)}
+        return {r.pod.key: len(devices_of(r)) for r in residents(self.world)}
 
     def claim_of(self, pod: Pod) -> Claim:
         found = self.world.claim(Key(pod.key.namespace, pod.claims[0].claim))

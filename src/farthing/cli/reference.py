@@ -18,11 +18,13 @@ from farthing.cli import app
 from farthing.cli.devices import DeviceRow, OnDevice
 from farthing.cli.explain import Excluded, Explanation, HeldShare
 from farthing.cli.leader import Leader
+from farthing.cli.repack import MoveRow, ProposalRow, RepackReport
 from farthing.cli.replay import Report, WaitingFor
 from farthing.cli.status import Status, WaitingRow, Wrong
 from farthing.cli.top import PodRow, TeamRow
 from farthing.cli.traces import Fetched, TraceRow
 from farthing.cli.use import ModelRow, NodeRow, Use
+from farthing.kube.evicting import Moved, Outcome
 
 _HEAD: Final = """\
 # Commands
@@ -39,6 +41,7 @@ _ANSWERS: Final[dict[str, tuple[type[Any], ...]]] = {
     "explain": (Explanation, Excluded, HeldShare),
     "devices": (DeviceRow, OnDevice),
     "replay": (Report, WaitingFor),
+    "repack": (RepackReport, ProposalRow, MoveRow, Outcome, Moved),
     "traces list": (TraceRow,),
     "traces fetch": (Fetched,),
 }
