@@ -14,7 +14,7 @@ pytestmark = pytest.mark.cluster
 GOOD = "2026-11-25T07:10:03Z gpu.farthing.dev/n0/gpu-0 gpu.nvidia.com/a/pool/gpu-1"
 
 
-async def person(admin: Connection, login, namespace: str, name: str, *roles: str) -> Connection:
+async def person(admin: Connection, login, namespace: str, name: str, *roles: str):
     """A service account with these cluster roles, in its namespace and in the cluster."""
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}}
     await admin.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", account)

@@ -16,6 +16,7 @@ import typer.main
 
 from farthing.cli import app
 from farthing.cli.devices import DeviceRow, OnDevice
+from farthing.cli.expected import Expected
 from farthing.cli.explain import Excluded, Explanation, HeldShare
 from farthing.cli.leader import Leader
 from farthing.cli.repack import MoveRow, ProposalRow, RepackReport
@@ -38,7 +39,7 @@ the names. An error is one sentence on standard error, with exit status 1.
 _ANSWERS: Final[dict[str, tuple[type[Any], ...]]] = {
     "status": (Status, Leader, ModelRow, Use, WaitingRow, Wrong),
     "top": (NodeRow, ModelRow, TeamRow, PodRow, Use),
-    "explain": (Explanation, Excluded, HeldShare),
+    "explain": (Explanation, Expected, Excluded, HeldShare),
     "devices": (DeviceRow, OnDevice),
     "replay": (Report, WaitingFor),
     "repack": (RepackReport, ProposalRow, MoveRow, Outcome, Moved),
