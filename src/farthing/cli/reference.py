@@ -25,6 +25,7 @@ from farthing.cli.status import Status, WaitingRow, Wrong
 from farthing.cli.top import PodRow, TeamRow
 from farthing.cli.traces import Fetched, TraceRow
 from farthing.cli.use import ModelRow, NodeRow, Use
+from farthing.cli.whatif import Held, Side, WhatIfReport
 from farthing.kube.evicting import Moved, Outcome
 
 _HEAD: Final = """\
@@ -43,6 +44,7 @@ _ANSWERS: Final[dict[str, tuple[type[Any], ...]]] = {
     "devices": (DeviceRow, OnDevice),
     "replay": (Report, WaitingFor),
     "repack": (RepackReport, ProposalRow, MoveRow, Outcome, Moved),
+    "what-if": (WhatIfReport, Side, Held),
     "traces list": (TraceRow,),
     "traces fetch": (Fetched,),
 }
