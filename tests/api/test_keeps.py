@@ -3,9 +3,11 @@
 import pytest
 
 from farthing.api.names import REPACKER
+from farthing.cli.leader import read_leader
+from farthing.cli.look import look
 from farthing.kube.connection import Connection
 from farthing.model.ask import MOVE, MOVE_REFUSED
-from farthing.model.errors import InvalidError, PermanentError
+from farthing.model.errors import InvalidError, NotFoundError, PermanentError
 from farthing.model.keep import KEPT, KEPT_REFUSED
 from tests.api.objects import DRY, admitted, pod, pods
 
@@ -50,6 +52,10 @@ async def test_who_has_the_role_may(admin, login, namespace):
     await keep(repacker, namespace, GOOD)
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}}
     await repacker.create(f"{pods(namespace)}/p/eviction", eviction, DRY)
+    assert (await look(repacker)).typed
+    assert not (await read_leader(repacker, 0.0)).leads
+    with pytest.raises(NotFoundError):
+        await repacker.get(f"/apis/batch/v1/namespaces/{namespace}/jobs/none")
 
 
 @pytest.mark.parametrize("text", ["", "soon", "2026-11-25T07:10:03Z", f"{GOOD} ", f"{GOOD}\n", "x" * 20_000])

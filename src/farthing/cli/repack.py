@@ -142,7 +142,7 @@ async def _carry_out(
 async def _who_survives(connection: Connection, seen: Look) -> tuple[Resident, ...]:
     """The residents, without pods of Jobs that would rather fail than make another."""
     everybody = residents(seen.world)
-    jobs = {(r.pod.key.namespace, r.pod.owner) for r in everybody if may_move(r.pod) and _is_job(r.pod.owner)}
+    jobs = {(r.pod.key.namespace, r.pod.owner) for r in everybody if may_move(r) and _is_job(r.pod.owner)}
     lasting = {owner for namespace, owner in jobs if owner and await _survives(connection, namespace, owner)}
     return tuple(r for r in everybody if not _is_job(r.pod.owner) or r.pod.owner in lasting)
 

@@ -18,10 +18,17 @@ LONGEST_GRACE: Final = 300
 """Seconds that a pod may take to end: devices are kept for so long, and not for much longer."""
 
 
-def may_move(pod: Pod) -> bool:
-    """Whether a pod may be restarted elsewhere, as far as it says itself."""
+def may_move(resident: Resident) -> bool:
+    """Whether a pod allows it to be restarted elsewhere, and its devices are free when it is gone.
+
+    A claim that others use, too, or that the replacement would find again, keeps its devices; and where claims of other
+    drivers could be had is not known.
+    """
+    pod = resident.pod
     remade = pod.owner is not None and pod.owner.kind in REMADE_BY
-    return pod.movable and remade and not pod.deleting and pod.grace <= LONGEST_GRACE
+    allows = pod.movable and remade and not pod.deleting and pod.grace <= LONGEST_GRACE
+    own = all(entry.template for entry in pod.claims) and len(resident.claims) == len(pod.claims)
+    return allows and own and all(len(claim.users) <= 1 for claim in resident.claims)
 
 
 def replacement(pod: Pod) -> Pod:

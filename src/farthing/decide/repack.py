@@ -41,7 +41,7 @@ def repack(snapshot: Snapshot, residents: tuple[Resident, ...], budget: Budget =
     """
     decided = {e.pod.uid: e for e in plan(replace(snapshot, free=snapshot.free.copy())) if isinstance(e, Place)}
     stuck = [w for w in in_order(snapshot.waiting) if w.pod.uid not in decided and _wants_room(snapshot, w)]
-    search = Search(_after(snapshot, decided), snapshot.at, tuple(r for r in residents if may_move(r.pod)))
+    search = Search(_after(snapshot, decided), snapshot.at, tuple(filter(may_move, residents)))
     proposals: list[Proposal] = []
     hopeless: list[Pod] = []
     for waiting in stuck:

@@ -16,7 +16,7 @@ from farthing.kube.connection import Connection, Json, sleep_after
 from farthing.kube.convert import PLACED_CONDITION
 from farthing.kube.resources import pod_path
 from farthing.model.cluster import Key, Pod
-from farthing.model.errors import ConflictError, FarthingError, NotFoundError, PermanentError, TransientError
+from farthing.model.errors import FarthingError, NotFoundError, PermanentError, TransientError
 from farthing.model.keep import KEPT, Keep
 from farthing.model.reason import Why
 
@@ -88,9 +88,10 @@ async def _keeping(connection: Connection, proposal: Proposal) -> AsyncIterator[
     ahead = AHEAD_SECONDS + max(move.pod.grace for move in proposal.moves)
 
     async def renew() -> None:
+        """What is not renewed lapses, and shows as a pod that finds no place, which is told."""
         while True:
             await asyncio.sleep(AHEAD_SECONDS / 4)
-            with contextlib.suppress(TransientError, NotFoundError):
+            with contextlib.suppress(FarthingError):
                 await _annotate(connection, proposal.pod, str(Keep(time.time() + ahead, proposal.devices)))
 
     await _annotate(connection, proposal.pod, str(Keep(time.time() + ahead, proposal.devices)))
@@ -100,7 +101,7 @@ async def _keeping(connection: Connection, proposal: Proposal) -> AsyncIterator[
     finally:
         renewing.cancel()
         await asyncio.gather(renewing, return_exceptions=True)
-        with contextlib.suppress(NotFoundError, ConflictError):
+        with contextlib.suppress(FarthingError):  # it ends by itself
             await _annotate(connection, proposal.pod, None)
 
 

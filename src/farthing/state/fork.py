@@ -55,10 +55,17 @@ class Fork:
         self.world.fold(Gone(kind, key, next(self._versions)), at)
 
     def end(self, pod: Pod, at: float) -> None:
-        """Let a pod be over: it and its claims are gone."""
+        """Let a pod be gone, and with it what only it used: claims made for it go, others are given back."""
         self.lose(Pod, pod.key, at)
         for entry in pod.claims:
-            self.lose(Claim, Key(pod.key.namespace, entry.claim), at)
+            claim = self.world.claim(Key(pod.key.namespace, entry.claim))
+            others = tuple(user for user in claim.users if user[1] != pod.uid) if claim else ()
+            if claim is None:
+                continue
+            if entry.template:
+                self.lose(Claim, claim.key, at)
+            else:
+                self.see(replace(claim, users=others, allocation=claim.allocation if others else None), at)
 
     def carry_out(self, plan: Plan, at: float) -> tuple[Place, ...]:
         """Believe that a plan was carried out, and kube-scheduler bound what it may; what was placed."""

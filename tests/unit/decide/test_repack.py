@@ -6,7 +6,7 @@ import pytest
 
 from farthing.decide.moves import Budget
 from farthing.decide.repack import USUAL, repack
-from farthing.model.cluster import Key, Owner
+from farthing.model.cluster import Key, Owner, PodClaim
 from farthing.state.residents import residents
 from tests.builders import GIB, allocated, asking, node, slice_of, world
 from tests.lives import SET, Town, movable
@@ -50,6 +50,20 @@ def test_a_pod_stays_where_it_is_when(change, why):
     found = proposed(town)
     assert found.proposals == (), why
     assert [pod.key.name for pod in found.hopeless] == ["big"]
+
+
+def test_a_pod_stays_whose_claim_others_use_or_its_replacement_would_find_again():
+    for change in (
+        lambda pod, claim: (pod, replace(claim, users=(*claim.users, ("other", "uid-other")))),
+        lambda pod, claim: (replace(pod, claims=(pod.claims[0]._replace(template=""),)), claim),
+        lambda pod, claim: (replace(pod, claims=(*pod.claims, PodClaim("nic", "nic-claim", "nic"))), claim),
+    ):
+        town = spread(movable("a", "0.5"), movable("b", "0.5"))
+        for name in ("a", "b"):
+            pod = town.pod(Key("team-a", name))
+            for thing in change(pod, town.claim_of(pod)):
+                town.fork.see(thing, town.at)
+        assert proposed(town).proposals == ()
 
 
 def test_nobody_is_moved_who_would_find_no_other_place():
