@@ -104,19 +104,20 @@ async def _repack(
     kubeconfig: Path | None, context: str, budget: Budget, yes: bool, say: Callable[[str], None]
 ) -> RepackReport:
     async with connect(kubeconfig, context) as connection:
-        found = await _find(connection, budget)
+        found, at = await _find(connection, budget)
         report = RepackReport(tuple(map(_row, found.proposals)), found.stuck, found.movable)
         if not yes:
             return report
-        leader = await read_leader(connection, (await look(connection)).at)
+        leader = await read_leader(connection, at)
         if not leader.leads:
             raise UnsupportedError(f"nobody would place the replacements: {leader.sentence}")
         return replace(report, outcomes=await _carry_out(connection, found, budget, say))
 
 
-async def _find(connection: Connection, budget: Budget) -> Repack:
+async def _find(connection: Connection, budget: Budget) -> tuple[Repack, float]:
+    """The moves, and the instant of the look that they were found by."""
     seen = await look(connection)
-    return find_moves(seen.snapshot(), await _who_survives(connection, seen), budget)
+    return find_moves(seen.snapshot(), await _who_survives(connection, seen), budget), seen.at
 
 
 async def _carry_out(
@@ -126,7 +127,8 @@ async def _carry_out(
     shown = {move.pod.uid for one in found.proposals for move in one.moves}
     outcomes: list[Outcome] = []
     for wanted in found.proposals:
-        fresh = {one.pod.uid: one for one in (await _find(connection, budget)).proposals}
+        again, _ = await _find(connection, budget)
+        fresh = {one.pod.uid: one for one in again.proposals}
         proposal = fresh.get(wanted.pod.uid)
         if proposal is None or not shown.issuperset(move.pod.uid for move in proposal.moves):
             sentence = "the cluster has changed, and these moves no longer do; look again"

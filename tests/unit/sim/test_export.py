@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from farthing.decide.cycle import plan
 from farthing.model.errors import InvalidError
 from farthing.model.plan import Place
 from farthing.sim.export import read, write
+from farthing.state.residents import residents
 from tests.builders import allocated, asking, node, slice_of, world
 
 
@@ -74,3 +76,14 @@ def test_a_slip_of_the_hand_is_named_with_its_line(town):
     lines[20] = lines[20].replace(b":", b";", 1)
     with pytest.raises(InvalidError, match=r"^f\.json:21: JSON is malformed"):
         read(b"\n".join(lines), "f.json")
+
+
+def test_a_file_of_the_first_version_is_still_read():
+    """Where this fails, files that people have are no longer read: give fields defaults, or raise the version."""
+    content = (Path(__file__).parent / "export-1.json").read_bytes()
+    found, at = read(content, "export-1.json")
+    assert at == 120.0
+    assert set(json.loads(content)) <= set(json.loads(write(found, at)))
+    (waiting,) = found.snapshot(at).waiting
+    (resident,) = residents(found)
+    assert (waiting.pod.key.name, resident.pod.key.name, resident.team) == ("waits", "runs", "vision")
