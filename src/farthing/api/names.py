@@ -12,6 +12,7 @@ __all__ = [
     "MANAGED",
     "NAMESPACE",
     "OWN_DRIVER",
+    "REPACKER",
     "SPOKE",
     "SPOKE_USER",
 ]
@@ -24,6 +25,9 @@ SPOKE: Final = "farthing-spoke"
 
 SPOKE_USER: Final = f"system:serviceaccount:{NAMESPACE}:{SPOKE}"
 """Who the spoke is to the API server: the only one who allocates, opens gates and makes our templates."""
+
+REPACKER: Final = "farthing-repacker"
+"""The ClusterRole of those who may have devices freed and kept for a waiting pod (`farthing repack --yes`)."""
 
 MANAGED: Final = "farthing.dev/managed"
 """The label of namespaces whose unchanged manifests (`nvidia.com/gpu: 2`, claims of their own) Farthing plans."""

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from farthing.api.crd import structural
-from farthing.api.names import GATE, MANAGED
+from farthing.api.names import GATE, MANAGED, REPACKER
 from farthing.api.profiles import BUILT_IN
 from farthing.api.types import GROUP, KINDS, VERSION, Kind
 from farthing.model import ask
+from farthing.model.keep import KEPT, KEPT_EXPECTED
 
 _HEAD: Final = """\
 # What users and administrators write
@@ -34,6 +35,7 @@ def _asks() -> Iterator[str]:
         (ask.ISOLATION, "how well protected from neighbours; `shared`, where absent", ask.ISOLATION_EXPECTED),
         (ask.DURATION, "how long it will run, a hint: `2h`", ask.DURATION_EXPECTED),
         (ask.PRIORITY, "its place among its team's pods, higher first: `100`", ask.PRIORITY_EXPECTED),
+        (ask.MOVE, "whether a repack may restart it elsewhere; `never`, where absent", ask.MOVE_EXPECTED),
     ]
     yield from _table(("annotation", "says", "refused otherwise"), rows)
     yield "## Labels\n"
@@ -44,6 +46,11 @@ def _asks() -> Iterator[str]:
             (ask.TEAM, "namespaces, pods", "the team that is billed; a DNS label, such as `vision`"),
             (MANAGED, "namespaces", f"`true`: limits of {resources} and pods' own claims are planned by Farthing, too"),
         ],
+    )
+    yield (
+        f"`{KEPT}` on a waiting pod says which devices `farthing repack` is freeing for it, and until when they "
+        f"are kept; only who is bound to the ClusterRole `{REPACKER}` may write it. Otherwise refused: "
+        f"{KEPT_EXPECTED}.\n"
     )
     yield f"A pod that waits carries the scheduling gate `{GATE}`.\n"
 

@@ -12,14 +12,15 @@ from typing import Any, Final, cast
 import yaml
 
 from farthing.api import names
-from farthing.model import ask
-from farthing.model.ask import ANNOTATIONS, FORMS, ISOLATIONS, VENDORS
+from farthing.model import ask, keep
+from farthing.model.ask import ANNOTATIONS, FORMS, ISOLATIONS, MOVES, VENDORS
 
 _OF_ASKS: Final = (
     "GPU", "GPU_MODEL", "ISOLATION", "DURATION", "PRIORITY", "TEAM", "TEMPLATE_PREFIX", "SHOWN_LONGEST",
     "AMOUNT_LONGEST", "AMOUNT_PATTERN", "AMOUNT_REFUSED", "MODELS_LONGEST", "MODELS_PATTERN", "MODELS_REFUSED",
     "ISOLATION_REFUSED", "PROFILE_ISOLATION_REFUSED", "DURATION_LONGEST", "DURATION_PATTERN", "DURATION_REFUSED",
-    "PRIORITY_LONGEST", "PRIORITY_PATTERN", "PRIORITY_REFUSED", "TEAM_PATTERN", "TEAM_REFUSED", "MOST_DEVICES",
+    "PRIORITY_LONGEST", "PRIORITY_PATTERN", "PRIORITY_REFUSED", "MOVE", "MOVE_REFUSED", "TEAM_PATTERN",
+    "TEAM_REFUSED", "MOST_DEVICES",
 )  # fmt: skip
 
 
@@ -31,7 +32,10 @@ def cel_list(words: Iterable[str]) -> str:
 def _words() -> dict[str, str]:
     """What templates may name. Everything lands between single quotes of CEL, so nothing may hold one."""
     words = {name: str(getattr(ask, name)) for name in _OF_ASKS}
-    words |= {name: getattr(names, name) for name in ("NAMESPACE", "MANAGED", "GATE", "CLAIM", "DEVICE_CLASS")}
+    words |= {name: str(getattr(keep, name)) for name in ("KEPT", "KEPT_LONGEST", "KEPT_PATTERN", "KEPT_REFUSED")}
+    words |= {
+        name: getattr(names, name) for name in ("NAMESPACE", "MANAGED", "GATE", "CLAIM", "DEVICE_CLASS", "REPACKER")
+    }
     words |= {
         "SPOKE": names.SPOKE_USER,
         "PROFILE_PATTERN": f"^{FORMS['profile']}$",
@@ -45,6 +49,7 @@ def _words() -> dict[str, str]:
     return words | {
         "ANNOTATIONS": cel_list(ANNOTATIONS),
         "ISOLATIONS": cel_list(ISOLATIONS),
+        "MOVES": cel_list(MOVES),
         "VENDOR_RESOURCES": cel_list(VENDORS.values()),
     }
 

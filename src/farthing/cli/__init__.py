@@ -10,12 +10,15 @@ import typer
 from farthing.cli import traces
 from farthing.cli.devices import devices
 from farthing.cli.explain import explain
+from farthing.cli.export import export
 from farthing.cli.install import install, uninstall
+from farthing.cli.repack import repack
 from farthing.cli.replay import replay
 from farthing.cli.spoke import spoke
 from farthing.cli.status import status
 from farthing.cli.top import top
 from farthing.cli.up import down, up
+from farthing.cli.whatif import what_if_command
 
 app = typer.Typer(
     help="The GPUs of many clusters as one shared, fractional, governed pool.",
@@ -23,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (up, down, install, uninstall, status, top, explain, devices, spoke, replay):
+for command in (up, down, install, uninstall, status, top, explain, devices, spoke, replay, repack, export):
     app.command()(command)
+app.command("what-if")(what_if_command)
 app.add_typer(traces.app, name="traces")

@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from farthing.cli.judgement import Judgement, judge, on_its_way, wanted
+from farthing.cli.expected import Expected, expected
+from farthing.cli.judgement import judge, on_its_way, wanted
 from farthing.cli.leader import Leader, read_leader
 from farthing.cli.look import Look, Share, claims_of, is_ours, look, shares
 from farthing.cli.options import Context, Format, Kubeconfig, Output, connect
@@ -57,7 +58,7 @@ class Explanation:
 
     `state` is waiting, on its way, running, finished, deleting or not ours. `reason` is empty where nothing stands in
     its way. `ahead` pods of `line` are looked at before it; both are None where it does not wait for devices.
-    `nodes_left` is how many nodes nothing excludes.
+    `nodes_left` is how many nodes nothing excludes. `starts` is when it would start; null where that cannot be told.
     """
 
     pod: str
@@ -71,6 +72,7 @@ class Explanation:
     ahead: int | None = None
     line: int | None = None
     nodes_left: int | None = None
+    starts: Expected | None = None
     excluded: tuple[Excluded, ...] = ()
     shares: tuple[HeldShare, ...] = ()
 
@@ -84,7 +86,7 @@ def explain(
     context: Context = "",
     output: Output = Format.table,
 ) -> None:
-    """Why a pod waits, and what excludes each node; or where it runs, and since when.
+    """Why a pod waits, when it would start, and what excludes each node; or where it runs, and since when.
 
     \b
     farthing explain pod/train-7x2k
@@ -156,7 +158,7 @@ def explanation(seen: Look, pod: Pod, raw: Json, leader: Leader) -> Explanation:
         return replace(base, state="running", sentence=f"on node {pod.node}")
     if on_its_way(waiting) and not pod.gated:
         return _on_its_way(base, waiting)
-    return _waiting(base, seen, judge(seen, waiting), leader)
+    return _waiting(base, seen, waiting, leader)
 
 
 def _asks(seen: Look, pod: Pod) -> tuple[str, ...]:
@@ -212,7 +214,8 @@ def _on_its_way(base: Explanation, waiting: Waiting) -> Explanation:
     return replace(base, state="on its way", reason=Why.PLACED.value, sentence=sentence)
 
 
-def _waiting(base: Explanation, seen: Look, found: Judgement, leader: Leader) -> Explanation:
+def _waiting(base: Explanation, seen: Look, waiting: Waiting, leader: Leader) -> Explanation:
+    found = judge(seen, waiting)
     sentence = found.reason.sentence
     if found.fits:
         then = "the spoke places it in a moment" if leader.leads else f"but nobody acts on it: {leader.sentence}"
@@ -226,6 +229,7 @@ def _waiting(base: Explanation, seen: Look, found: Judgement, leader: Leader) ->
         ahead=found.ahead,
         line=found.line,
         nodes_left=len(seen.world.fleet.nodes) - out if out or found.fits else None,
+        starts=None if found.fits else expected(seen, waiting, wanted(seen, waiting.pod), found.reason),
         excluded=tuple(Excluded(e.why.value, e.sentence, e.nodes) for e in found.exclusions),
     )
 
@@ -254,6 +258,13 @@ def _show(out: Console, found: Explanation) -> None:
         )
         waits = "1 pod waits" if found.line == 1 else f"{found.line:,} pods wait"
         out.print(f"\n{waits} for devices; {before}.")
+    if found.starts:
+        out.print(
+            f"\nIt would start {found.starts.sentence}."
+            if found.starts.earliest_seconds is not None
+            else f"\nWhen it would start is {found.starts.sentence}.",
+            markup=False,
+        )
     if found.excluded:
         _show_excluded(out, found)
 

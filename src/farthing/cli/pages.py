@@ -36,6 +36,7 @@ def _asks() -> str:
         (ask.ISOLATION, ask.ISOLATION_EXPECTED),
         (ask.DURATION, ask.DURATION_EXPECTED),
         (ask.PRIORITY, ask.PRIORITY_EXPECTED),
+        (ask.MOVE, ask.MOVE_EXPECTED),
     )
     return "\n".join(
         [

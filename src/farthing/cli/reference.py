@@ -16,13 +16,17 @@ import typer.main
 
 from farthing.cli import app
 from farthing.cli.devices import DeviceRow, OnDevice
+from farthing.cli.expected import Expected
 from farthing.cli.explain import Excluded, Explanation, HeldShare
 from farthing.cli.leader import Leader
+from farthing.cli.repack import MoveRow, ProposalRow, RepackReport
 from farthing.cli.replay import Report, WaitingFor
 from farthing.cli.status import Status, WaitingRow, Wrong
 from farthing.cli.top import PodRow, TeamRow
 from farthing.cli.traces import Fetched, TraceRow
 from farthing.cli.use import ModelRow, NodeRow, Use
+from farthing.cli.whatif import Held, Side, WhatIfReport
+from farthing.kube.evicting import Moved, Outcome
 
 _HEAD: Final = """\
 # Commands
@@ -36,9 +40,11 @@ the names. An error is one sentence on standard error, with exit status 1.
 _ANSWERS: Final[dict[str, tuple[type[Any], ...]]] = {
     "status": (Status, Leader, ModelRow, Use, WaitingRow, Wrong),
     "top": (NodeRow, ModelRow, TeamRow, PodRow, Use),
-    "explain": (Explanation, Excluded, HeldShare),
+    "explain": (Explanation, Expected, Excluded, HeldShare),
     "devices": (DeviceRow, OnDevice),
     "replay": (Report, WaitingFor),
+    "repack": (RepackReport, ProposalRow, MoveRow, Outcome, Moved),
+    "what-if": (WhatIfReport, Side, Held),
     "traces list": (TraceRow,),
     "traces fetch": (Fetched,),
 }

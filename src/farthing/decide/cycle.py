@@ -1,11 +1,12 @@
 """One decision: a Snapshot in, a Plan out. Read this first.
 
 1. take back what cannot be used
-2. mend pods that were bound away from their shares
-3. put those who wait in order
-4. let go of pods that want nothing of ours, and make the templates that others lack
-5. hold what cannot be read or is not supported
-6. place what fits, taking it off what is left, and hold the rest with the reason
+2. place pods that devices are kept for, and close to everybody else what they still wait for
+3. mend pods that were bound away from their shares
+4. put those who wait in order
+5. let go of pods that want nothing of ours, and make the templates that others lack
+6. hold what cannot be read or is not supported
+7. place what fits, taking it off what is left, and hold the rest with the reason
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ import numpy as np
 from farthing.decide.draft import Draft
 from farthing.decide.explain import why_not
 from farthing.decide.grant import grant
+from farthing.decide.keep import all_kept, making_room, set_aside
 from farthing.decide.mend import mend
 from farthing.decide.needs import Need, needs_of
 from farthing.decide.place import Placement, place
@@ -39,10 +41,15 @@ def plan(snapshot: Snapshot) -> Plan:
     effects = list(releases(snapshot))
     going_back = {effect.claim.key for effect in effects if isinstance(effect, Release)}
     cycle = _Cycle(snapshot)
+    ordered = [w for w in in_order(snapshot.waiting) if not any(claim.key in going_back for claim in w.claims)]
+    for waiting in ordered:
+        if waiting.pod.uid in cycle.kept:
+            effects += cycle.decide(waiting)
+    cycle.set_aside()
     for stray in snapshot.strays:
         effects += mend(cycle.draft, stray, snapshot.at)
-    for waiting in in_order(snapshot.waiting):
-        if not any(claim.key in going_back for claim in waiting.claims):
+    for waiting in ordered:
+        if waiting.pod.uid not in cycle.kept:
             effects += cycle.decide(waiting)
     return tuple(effects)
 
@@ -68,6 +75,22 @@ class _Cycle:
         self.templates = set(snapshot.templates)
         on_the_way = (claim for waiting in snapshot.waiting for claim in held(waiting))
         self.awaited = {node_of(snapshot.fleet, claim) for claim in on_the_way}
+        self.kept = all_kept(snapshot.fleet, snapshot.waiting, snapshot.at)
+        self.placed: set[str] = set()
+
+    def set_aside(self) -> None:
+        """Close what is kept for pods that found no place."""
+        self.draft = self._open_to("")
+
+    def _open_to(self, uid: str) -> Draft:
+        """The draft without what is kept for others."""
+        others = [w for w in self.snapshot.waiting if w.pod.uid in self.kept.keys() - self.placed - {uid}]
+        if not others:
+            return self.draft
+        draft = self.draft.copy()
+        for waiting in others:
+            set_aside(draft, self.kept[waiting.pod.uid], waiting.pod)
+        return draft
 
     def decide(self, waiting: Waiting) -> Iterator[Effect]:
         """The effects for one pod, in the steps of the recipe."""
@@ -136,16 +159,18 @@ class _Cycle:
                 yield Place(pod, node, (), _placed(node, [claim.allocation for claim in has if claim.allocation]))
             return
         needs = tuple(need for claim in lacking for _, need in needs_of(claim))
-        within = self._within(waiting, has)
-        question = (needs, waiting.team, pod.constraints, pod.cpu, pod.memory, pod.others, within.tobytes())
+        within, kept = self._within(waiting, has), self.kept.get(pod.uid)
+        question = (needs, waiting.team, pod.constraints, pod.cpu, pod.memory, pod.others, kept, within.tobytes())
         if question not in self.failed:
-            found = place(self.draft, pod, needs, waiting.team, within)
+            draft = self._open_to(pod.uid) if kept else self.draft
+            found = place(draft, pod, needs, waiting.team, within)
             if found is None and waiting.avoid and not has and _under_way(waiting):
-                found = place(self.draft, pod, needs, waiting.team)
+                found = place(draft, pod, needs, waiting.team)
             if found is not None:
                 yield self._granted(waiting, lacking, needs, found)
                 return
-            self.failed[question] = why_not(self.draft, pod, needs, waiting.team)
+            why = making_room(draft.fleet, kept) if kept else why_not(draft, pod, needs, waiting.team)
+            self.failed[question] = why
         yield from (Release(claim, self.failed[question]) for claim in has)
         yield from _hold(pod, self.failed[question])
 
@@ -179,6 +204,7 @@ class _Cycle:
             grant(draft.fleet, claim, found.node, tuple(next(rest) for _ in claim.requests), team) for claim in lacking
         )
         self.promised.update(claim.key for claim in lacking)
+        self.placed.add(pod.uid)
         node = draft.fleet.nodes[found.node].name
         self.awaited.add(node)
         allocations = [g.allocation for g in grants] + [c.allocation for c in held(waiting) if c.allocation]

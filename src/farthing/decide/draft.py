@@ -4,12 +4,16 @@ from dataclasses import dataclass, field
 
 from farthing.decide.fit import eligible, extras
 from farthing.decide.needs import Need
-from farthing.model.cluster import Pod
+from farthing.model.cluster import Allocation, Pod
 from farthing.state.fleet import LEVEL_BIT, Fleet
 from farthing.state.snapshot import Free, Snapshot
+from farthing.state.usage import NOBODY, consumption
 
 UNSEEN = -3
 """The index of a team that holds nothing yet."""
+
+CLOSED = 1 << 30
+"""The mode of a device that nobody may join: no level has this bit."""
 
 
 @dataclass(slots=True)
@@ -58,5 +62,45 @@ class Draft:
         if pod.constraints.ports:
             free.ports[node] = free.ports.get(node, frozenset()) | frozenset(pod.constraints.ports)
         for name, amount in pod.others:
-            offered = dict(self.fleet.nodes[node].others).get(name, 0)
-            free.others[node, name] = free.others.get((node, name), offered) - amount
+            free.others[node, name] = self._others(node, name) - amount
+
+    def leave(self, node: int, pod: Pod) -> None:
+        """Give back the room that a pod takes on a node."""
+        free = self.free
+        free.cpu[node] += pod.cpu
+        free.memory_of_node[node] += pod.memory
+        free.pods[node] += 1
+        if pod.constraints.ports:
+            free.ports[node] = free.ports.get(node, frozenset()) - frozenset(pod.constraints.ports)
+        for name, amount in pod.others:
+            free.others[node, name] = self._others(node, name) + amount
+
+    def _others(self, node: int, name: str) -> int:
+        """What a node has left of another resource."""
+        return self.free.others.get((node, name), dict(self.fleet.nodes[node].others).get(name, 0))
+
+    def give_back(self, allocation: Allocation) -> None:
+        """Give back what a claim holds of devices."""
+        free = self.free
+        for result in allocation.results:
+            i = self.fleet.device_index.get(result.device)
+            if i is None:
+                continue
+            compute, memory = consumption(self.fleet, i, result)
+            free.compute[i] += compute
+            free.memory[i] += memory
+            free.users[i] -= 1
+            consumed = dict(result.consumed)
+            for name, capacity in self.fleet.extras.get(i, ()):
+                free.extras[i, name] = free.extras.get((i, name), capacity.value) + consumed.get(name, capacity.value)
+            if not free.users[i]:
+                free.mode[i], free.team[i] = 0, NOBODY
+                for counter, amount in self.fleet.consumes.get(i, ()):
+                    free.counters[counter] += amount
+
+    def close(self, device: int) -> None:
+        """Let nobody take anything of a device any more."""
+        free = self.free
+        free.compute[device] = free.memory[device] = 0
+        free.users[device] += 1
+        free.mode[device] |= CLOSED

@@ -4,6 +4,7 @@ Whatever a person may have written by hand ends as a value with a sentence in it
 object must not stop the loop.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 
@@ -12,9 +13,20 @@ import msgspec
 from farthing.kube import wire
 from farthing.kube.share import ask_of_share, is_share
 from farthing.model import cluster as model
-from farthing.model.ask import DURATION, ISOLATIONS, PRIORITY, TEAM, Ask, parse_duration, parse_priority
+from farthing.model.ask import (
+    DURATION,
+    ISOLATIONS,
+    MOVE,
+    PRIORITY,
+    TEAM,
+    Ask,
+    parse_duration,
+    parse_move,
+    parse_priority,
+)
 from farthing.model.cluster import GATE, Key
 from farthing.model.errors import InvalidError
+from farthing.model.keep import KEPT
 from farthing.model.quantity import floor_units, milli_units, whole_units
 from farthing.model.reason import Reason, Why
 
@@ -103,7 +115,8 @@ def pod(seen: wire.Pod) -> model.Pod:
     requests = pod_requests(spec)
     conditions = {c.type: c for c in status.conditions or ()}
     verdict = conditions.get(PLACED_CONDITION)
-    hints, fault = _hints(meta.annotations or {})
+    annotations = meta.annotations or {}
+    hints, fault = _hints(annotations)
     gates = {gate.name for gate in spec.scheduling_gates or ()}
     return model.Pod(
         key=key_of(meta),
@@ -128,12 +141,29 @@ def pod(seen: wire.Pod) -> model.Pod:
         placed=verdict is not None and verdict.status == "True",
         fault=fault,
         duration=hints.get(DURATION),
+        owner=next((model.Owner(o.kind, o.name, o.uid) for o in meta.owner_references or () if o.controller), None),
+        movable=bool(hints.get(MOVE)),
+        grace=30 if spec.termination_grace_period_seconds is None else spec.termination_grace_period_seconds,
+        started=instant(status.start_time) if status.start_time else None,
+        ended=_ended(status) if status.phase in _OVER else None,
+        kept=annotations.get(KEPT, ""),
     )
+
+
+def _ended(status: wire.PodStatus) -> float | None:
+    """When the last of a finished pod's containers ended; None where nobody says."""
+    states = (found.state.terminated for found in status.container_statuses or ())
+    return max((instant(state.finished_at) for state in states if state and state.finished_at), default=None)
 
 
 def _hints(annotations: dict[str, str]) -> tuple[dict[str, int], str]:
     hints: dict[str, int] = {}
-    for name, parse in ((PRIORITY, parse_priority), (DURATION, parse_duration)):
+    parsers: tuple[tuple[str, Callable[[str], int]], ...] = (
+        (PRIORITY, parse_priority),
+        (DURATION, parse_duration),
+        (MOVE, parse_move),
+    )
+    for name, parse in parsers:
         if (text := annotations.get(name)) is not None:
             try:
                 hints[name] = parse(text)

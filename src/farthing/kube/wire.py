@@ -17,6 +17,7 @@ class OwnerReference(_Wire):
     kind: str = ""
     name: str = ""
     uid: str = ""
+    controller: bool = False
 
 
 class Meta(_Wire):
@@ -128,6 +129,7 @@ class PodSpec(_Wire):
     affinity: Affinity | None = None
     tolerations: list[Toleration] | None = None
     priority: int | None = None
+    termination_grace_period_seconds: int | None = None
 
 
 class Condition(_Wire):
@@ -142,8 +144,22 @@ class ClaimStatus(_Wire):
     resource_claim_name: str | None = None
 
 
+class Terminated(_Wire):
+    finished_at: str | None = None
+
+
+class ContainerState(_Wire):
+    terminated: Terminated | None = None
+
+
+class ContainerStatus(_Wire):
+    state: ContainerState = msgspec.field(default_factory=ContainerState)
+
+
 class PodStatus(_Wire):
     phase: str = ""
+    start_time: str | None = None
+    container_statuses: list[ContainerStatus] | None = None
     nominated_node_name: str = ""
     conditions: list[Condition] | None = None
     resource_claim_statuses: list[ClaimStatus] | None = None

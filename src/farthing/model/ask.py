@@ -20,9 +20,10 @@ GPU_MODEL: Final = "farthing.dev/gpu-model"
 ISOLATION: Final = "farthing.dev/isolation"
 DURATION: Final = "farthing.dev/duration"
 PRIORITY: Final = "farthing.dev/priority"
+MOVE: Final = "farthing.dev/move"
 TEAM: Final = "farthing.dev/team"
 
-ANNOTATIONS: Final = (GPU, GPU_MODEL, ISOLATION, DURATION, PRIORITY)
+ANNOTATIONS: Final = (GPU, GPU_MODEL, ISOLATION, DURATION, PRIORITY, MOVE)
 """Every annotation of ours that a pod may carry; admission refuses others, which are typing errors."""
 
 Isolation = Literal["shared", "soft", "hard", "partition"]
@@ -75,6 +76,11 @@ PRIORITY_PATTERN: Final = "^(?:0|-?[1-9][0-9]{0,8})$"
 PRIORITY_LONGEST: Final = 12
 PRIORITY_EXPECTED: Final = "expected a whole number such as 0, 100 or -5"
 PRIORITY_REFUSED: Final = f"is not a priority; {PRIORITY_EXPECTED}"
+
+MOVES: Final = ("allowed", "never")
+"""Whether a repack may restart a pod elsewhere; a pod that says nothing stays where it is."""
+MOVE_EXPECTED: Final = f"expected one of {', '.join(MOVES)}"
+MOVE_REFUSED: Final = f"does not say whether the pod may be moved; {MOVE_EXPECTED}"
 
 TEAM_PATTERN: Final = "^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
 TEAM_REFUSED: Final = (
@@ -227,3 +233,10 @@ def parse_priority(text: str) -> int:
     if len(text) > PRIORITY_LONGEST or not re.fullmatch(PRIORITY_PATTERN, text):
         raise InvalidError(PRIORITY, f"{_shown(text)} {PRIORITY_REFUSED}")
     return int(text)
+
+
+def parse_move(text: str) -> bool:
+    """Whether a pod may be restarted elsewhere; InvalidError names the annotation."""
+    if text not in MOVES:
+        raise InvalidError(MOVE, f"{_shown(text)} {MOVE_REFUSED}")
+    return text == "allowed"

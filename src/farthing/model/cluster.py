@@ -334,6 +334,14 @@ class Claim:
 # Pods -------------------------------------------------------------------------------------------------------------
 
 
+class Owner(NamedTuple):
+    """The controller that made a pod, and makes another when the pod is gone."""
+
+    kind: str
+    name: str
+    uid: str
+
+
 class PodClaim(NamedTuple):
     """One entry of a pod's resourceClaims. `claim` is empty until Kubernetes made it from the `template`."""
 
@@ -348,6 +356,9 @@ class Pod:
 
     `gated`: our gate is on it; `blocked`: somebody else's is. `refusal` is kube-scheduler's sentence where it found
     no node; `verdict` is what we last wrote on it, with `placed` True where that was good news.
+    `duration` is how many seconds it says that it runs; `movable`: it says that it may be restarted elsewhere.
+    `started` and `ended` are instants, None before; `grace` is how many seconds it gets to end. `kept` is what its
+    annotation says is kept for it, as text (see `keep`).
     """
 
     key: Key
@@ -372,6 +383,12 @@ class Pod:
     placed: bool = False
     fault: str = ""
     duration: int | None = None
+    owner: Owner | None = None
+    movable: bool = False
+    grace: int = 30
+    started: float | None = None
+    ended: float | None = None
+    kept: str = ""
 
     @property
     def waits(self) -> bool:

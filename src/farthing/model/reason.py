@@ -13,6 +13,9 @@ class Why(StrEnum):
     NO_CAPACITY = "NoCapacity"
     """Devices of the right kind exist, but none has enough free."""
 
+    MAKING_ROOM = "MakingRoom"
+    """A repack is freeing devices for it; they are kept for it meanwhile."""
+
     TOO_LARGE = "TooLarge"
     """No node could ever hold it, even when empty."""
 

@@ -132,7 +132,7 @@ class World:
                 continue
             claims = self._ours(pod)
             kept = tuple((claim.key, self._kept[claim.key][0]) for claim in claims if claim.key in self._kept)
-            yield Stray(pod, claims, pod.team or self._team_of(key.namespace), at if since is None else since, kept)
+            yield Stray(pod, claims, self.team_of(pod), at if since is None else since, kept)
 
     def _ours(self, pod: Pod) -> tuple[Claim, ...]:
         """The claims of a pod that are there and Farthing's to allocate."""
@@ -155,15 +155,16 @@ class World:
                 pod=pod,
                 claims=claims,
                 complete=len(claims) == len(pod.claims),
-                team=pod.team or self._team_of(key.namespace),
+                team=self.team_of(pod),
                 since=max(allocated, default=None),
                 avoid=frozenset(node for node, until in self._avoid.get(pod.uid, {}).items() if until > at),
                 refusals=self._refusals[pod.uid],
             )
 
-    def _team_of(self, namespace: str) -> str:
-        found = self.get(Namespace, Key("", namespace))
-        return (found.team if found else "") or namespace
+    def team_of(self, pod: Pod) -> str:
+        """The team that a pod counts for: its own, its namespace's, or else the namespace itself."""
+        found = self.get(Namespace, Key("", pod.key.namespace))
+        return pod.team or (found.team if found else "") or pod.key.namespace
 
     def _crowded(self, fleet: Fleet, free: Free) -> Iterator[tuple[str, tuple[Claim, ...]]]:
         over = (free.compute < 0) | (free.memory < 0) | ((free.users > 1) & ~fleet.multi)
