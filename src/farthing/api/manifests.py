@@ -27,6 +27,7 @@ _REFUSING: Final = (
     "13-wrong-asks",
     "14-team-names",
     "15-vendor-limits",
+    "16-node-slices",
 )
 _CHANGING: Final = ("20-claim-protection", "21-pods-that-ask", "23-own-claims")
 
@@ -38,6 +39,7 @@ def printed(drivers: Sequence[str] = DRIVERS) -> dict[str, str]:
     texts["02-driver-profiles.yaml"] = _dump(profile_object(profile_of(driver)) for driver in drivers)
     texts["03-device-class.yaml"] = rendered("03-device-class", {"DRIVERS": cel_list(drivers)})
     texts["04-spoke-role.yaml"] = rendered("04-spoke-role")
+    texts["05-node-role.yaml"] = rendered("05-node-role")
     texts |= {f"{name}.yaml": rendered(name) for name in (*_REFUSING, *_CHANGING)}
     for vendor, resource in VENDORS.items():
         words = {"VENDOR": vendor, "RESOURCE": resource}

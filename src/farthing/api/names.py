@@ -11,6 +11,8 @@ __all__ = [
     "GATE",
     "MANAGED",
     "NAMESPACE",
+    "NODE",
+    "NODE_USER",
     "OWN_DRIVER",
     "SPOKE",
     "SPOKE_USER",
@@ -24,6 +26,12 @@ SPOKE: Final = "farthing-spoke"
 
 SPOKE_USER: Final = f"system:serviceaccount:{NAMESPACE}:{SPOKE}"
 """Who the spoke is to the API server: the only one who allocates, opens gates and makes our templates."""
+
+NODE: Final = "farthing-node"
+"""The node drivers' ServiceAccount, and the roles bound to it."""
+
+NODE_USER: Final = f"system:serviceaccount:{NAMESPACE}:{NODE}"
+"""Who a node driver is to the API server; which node it is on, its token says besides."""
 
 MANAGED: Final = "farthing.dev/managed"
 """The label of namespaces whose unchanged manifests (`nvidia.com/gpu: 2`, claims of their own) Farthing plans."""

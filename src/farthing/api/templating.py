@@ -34,6 +34,8 @@ def _words() -> dict[str, str]:
     words |= {name: getattr(names, name) for name in ("NAMESPACE", "MANAGED", "GATE", "CLAIM", "DEVICE_CLASS")}
     words |= {
         "SPOKE": names.SPOKE_USER,
+        "NODE": names.NODE_USER,
+        "DRIVER": names.OWN_DRIVER,
         "PROFILE_PATTERN": f"^{FORMS['profile']}$",
         "COUNT_PATTERN": f"^{FORMS['whole']}$",
         "ANNOTATIONS_LIST": ", ".join(ANNOTATIONS),

@@ -176,7 +176,7 @@ class Preparer:
             self.lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o600)
             try:
-                while not _hold(descriptor):
+                while not _hold(descriptor):  # noqa: ASYNC110 -- another process holds it
                     await asyncio.sleep(_POLL_SECONDS)
                 self._refresh()
                 yield

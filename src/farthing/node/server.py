@@ -6,7 +6,6 @@ The services are read from upstream's descriptors, so the v1 and v1beta1 of one 
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -38,7 +37,7 @@ Method = Callable[[Any, Any], Any]
 
 @dataclass(frozen=True)
 class Sockets:
-    """Where the driver listens below kubelet's folder. `instance` tells two drivers of an update apart; may be empty."""
+    """Where the driver listens below kubelet's folder. `instance` tells two drivers of an update apart, or is empty."""
 
     kubelet: Path
     driver: str
@@ -99,13 +98,13 @@ class Service:
     async def start(self) -> None:
         """Listen, first for calls and then for kubelet to find us."""
         self.sockets.clear()
-        calls: list[grpc.GenericRpcHandler] = []
-        for module in (dra_v1_pb2, dra_v1beta1_pb2):
-            calls.append(_handler(module, "DRAPlugin", self._dra(module)))
-        for module in (health_v1_pb2, health_v1alpha1_pb2):
-            calls.append(_handler(module, "DRAResourceHealth", {"NodeWatchResources": self._watch(module)}))
+        dra = [_handler(module, "DRAPlugin", self._dra(module)) for module in (dra_v1_pb2, dra_v1beta1_pb2)]
+        health = [
+            _handler(module, "DRAResourceHealth", {"NodeWatchResources": self._watch(module)})
+            for module in (health_v1_pb2, health_v1alpha1_pb2)
+        ]
         introduction = {"GetInfo": self._info, "NotifyRegistrationStatus": self._status}
-        await self._listen(self.sockets.service, calls)
+        await self._listen(self.sockets.service, [*dra, *health])
         await self._listen(self.sockets.registration, [_handler(registration_pb2, "Registration", introduction)])
 
     async def stop(self) -> None:
@@ -119,8 +118,6 @@ class Service:
         server.add_generic_rpc_handlers(tuple(handlers))
         server.add_insecure_port(f"unix://{path}")
         await server.start()
-        with suppress(FileNotFoundError):
-            path.chmod(0o600)
         self._servers.append(server)
 
     # Answers ------------------------------------------------------------------------------------------------------
@@ -174,7 +171,7 @@ class Service:
             outcome = "refused"
             entry.error = str(error)
             _log.warning(f"cannot {call}", error=str(error))
-        except Exception:
+        except Exception:  # noqa: BLE001 -- kubelet must get an answer for each claim
             outcome = "failed"
             entry.error = f"cannot {call}: the driver met an error that it does not know; its log says more"
             _log.exception(f"cannot {call}")
