@@ -1,4 +1,4 @@
-"""This machine as a real node: containerd, kubelet, and our driver, each killed and started as a test likes.
+"""The machine of the tests as a real node: containerd, kubelet, and our driver, each killed and started as a test likes.
 
 Made for plain machines: no systemd, cgroup v1 or v2, no network plugin (pods use the host's network).
 """
@@ -92,7 +92,7 @@ class RealNode:
     def start_kubelet(self) -> None:
         command = [str(self.programs / "kubelet"), f"--config={self.folder / 'kubelet.yaml'}"]
         command += [f"--kubeconfig={self.kubeconfig}", f"--root-dir={self.kubelet_dir}"]
-        command += [f"--hostname-override={self.name}", f"--cert-dir={self.folder / 'certs'}", "--node-ip=127.0.0.1"]
+        command += [f"--hostname-override={self.name}", f"--cert-dir={self.folder / 'certs'}"]
         self.process("kubelet").start(command, {**os.environ, "PATH": f"{self.programs}:{os.environ['PATH']}"})
 
     def start_driver(self, instance: str = "") -> Background:
@@ -162,7 +162,6 @@ BinaryName = "{self.programs / "runc"}"
                     "resolvConf": "",
                     "podLogsDir": str(self.folder / "logs"),
                     "syncFrequency": "5s",
-                    "registerWithTaints": [{"key": "farthing.test/real", "value": "true", "effect": "NoSchedule"}],
                 }
             )
         )

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.e2e.conftest import eventually
+
 pytestmark = pytest.mark.cluster
 
 
@@ -24,8 +26,6 @@ async def test_the_claim_says_which_limits_are_in_force(site):
 
     async def entries():
         return [d for claim in await site.claims() for d in claim["status"].get("devices", [])]
-
-    from tests.e2e.conftest import eventually
 
     await eventually(entries, "the driver reports")
     (entry,) = await entries()

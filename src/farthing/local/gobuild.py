@@ -22,6 +22,7 @@ _FLAGS: Final = (
     f"-s -w -X {_STAMP}gitVersion=v{KUBERNETES} -X {_STAMP}gitMajor={_MAJOR} -X {_STAMP}gitMinor={_MINOR} "
     f"-X {_STAMP}gitTreeState=clean"
 )
+_ALONE: Final = {"GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}
 
 
 def build(program: Program, target: Path, scratch: Path) -> None:

@@ -35,6 +35,7 @@ class Publisher:
     _inventory: Inventory | None = None
     _dirty: asyncio.Event = field(default_factory=asyncio.Event)
     _owner: Json | None = None
+    _generation: int = 0
 
     def show(self, inventory: Inventory) -> None:
         if inventory != self._inventory:
@@ -70,12 +71,13 @@ class Publisher:
         wanted = slices_of(self._inventory, self.node, self.driver, await self._node())
         if same(there, wanted):
             return
-        generation = 1 + max((found["spec"]["pool"]["generation"] for found in there), default=0)
+        generation = 1 + max((found["spec"]["pool"]["generation"] for found in there), default=self._generation)
         versions = {found["metadata"]["name"]: found["metadata"]["resourceVersion"] for found in there}
         for one in wanted:
             one["spec"]["pool"] = {**one["spec"]["pool"], "generation": generation}
             version = versions.pop(one["metadata"]["name"], None)
             await self._write(one, version)
+        self._generation = generation
         for stale in versions:
             await self._drop(stale)
         _log.info("slices published", generation=generation, slices=len(wanted), devices=len(self._inventory.devices))
