@@ -77,6 +77,9 @@ class RealNode:
         for name in ("cdi", "cni", "kubelet", "logs"):
             (self.folder / name).mkdir(parents=True)
         self._write_files()
+        build_tool(self.folder / "tool")
+        (self.folder / "runc").symlink_to("tool")
+        (self.folder / "runc.real").symlink_to(self.programs / "runc")
         self.start_containerd()
         self._import_images()
         self.start_driver()
@@ -136,7 +139,7 @@ sandbox = "{PAUSE}"
 runtime_type = "io.containerd.runc.v2"
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
 SystemdCgroup = false
-BinaryName = "{self.programs / "runc"}"
+BinaryName = "{self.folder}/runc"
 """)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -168,7 +171,6 @@ BinaryName = "{self.programs / "runc"}"
 
     def _import_images(self) -> None:
         program = self.folder / "tool"
-        build_tool(program)
         for name, entrypoint in ((PAUSE, ["/tool", "pause"]), (TOOL, ["/tool", "print"])):
             archive = self.folder / "image.tar"
             image(name, program, entrypoint, archive)

@@ -8,7 +8,7 @@ import structlog
 from farthing.kube.connection import Connection
 from farthing.kube.resources import claim_path
 from farthing.model.cluster import Key
-from farthing.model.errors import FarthingError, NotFoundError, TransientError
+from farthing.model.errors import ConflictError, FarthingError, NotFoundError, TransientError
 from farthing.node.checkpoint import Record
 from farthing.node.devices import Device, Inventory
 from farthing.node.limits import compute_of, memory_of
@@ -16,9 +16,8 @@ from farthing.node.share import Share
 
 _log = structlog.get_logger(__name__)
 
-MANAGER: Final = "farthing-node"
 CONDITION: Final = "Ready"
-_ATTEMPTS: Final = 5
+_ATTEMPTS: Final = 8
 
 
 def device_status(record: Record, driver: str, pool: str, inventory: Inventory, now: str) -> list[dict[str, Any]]:
@@ -55,24 +54,37 @@ def _entry(share: Share, device: Device, driver: str, pool: str, now: str) -> di
 
 
 async def report(connection: Connection, record: Record, devices: list[dict[str, Any]]) -> bool:
-    """Write it; whether it stands. The container does not wait for this, so what is refused is only logged."""
-    path = claim_path(Key(record.claim.namespace, record.claim.name), "/status")
-    body = {
-        "apiVersion": "resource.k8s.io/v1",
-        "kind": "ResourceClaim",
-        "metadata": {"name": record.claim.name, "namespace": record.claim.namespace, "uid": record.claim.uid},
-        "status": {"devices": devices},
-    }
+    """Write it; whether it stands. The container does not wait for this, so what is refused is only logged.
+
+    A patch by JSON pointer, since it leaves the bytes of the allocation's configuration as they are: server-side apply
+    writes them anew in another order, which Kubernetes takes for a change of the allocation.
+    """
     for attempt in range(_ATTEMPTS):
         try:
-            await connection.patch(path, body, "apply-patch", {"fieldManager": MANAGER, "force": "true"})
-        except TransientError as error:
-            await asyncio.sleep(error.retry_after or 2.0**attempt)
+            return await _write(connection, record, devices)
+        except (ConflictError, TransientError) as error:
+            wait = error.retry_after if isinstance(error, TransientError) else None
+            await asyncio.sleep(wait or 0.1 * 2**attempt)
         except NotFoundError:
             return False
         except FarthingError as error:
             _log.warning("claim status not written", claim=str(record.claim), error=str(error))
             return False
-        else:
-            return True
+    _log.warning("claim status not written", claim=str(record.claim), error=f"{_ATTEMPTS} attempts failed")
     return False
+
+
+async def _write(connection: Connection, record: Record, devices: list[dict[str, Any]]) -> bool:
+    key = Key(record.claim.namespace, record.claim.name)
+    claim = await connection.get(claim_path(key))
+    status = claim.get("status") or {}
+    if claim["metadata"]["uid"] != record.claim.uid or not status.get("allocation"):
+        return False
+    drivers = {entry["driver"] for entry in devices}
+    others = [entry for entry in status.get("devices") or [] if entry["driver"] not in drivers]
+    patch: list[dict[str, Any]] = [
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": claim["metadata"]["resourceVersion"]},
+        {"op": "add", "path": "/status/devices", "value": [*others, *devices]},
+    ]
+    await connection.patch(claim_path(key, "/status"), patch, "json-patch")
+    return True

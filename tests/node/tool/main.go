@@ -1,16 +1,22 @@
-// Command tool is all that runs in the containers of the tests: it prints what it was given, or waits.
+// Command tool is all that runs in the containers of the tests: it prints what it was given, or waits. Called
+// runc, it is a runc without seccomp.
 package main
 
 import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"sort"
 	"strings"
 	"syscall"
 )
 
 func main() {
+	if filepath.Base(os.Args[0]) == "runc" {
+		fmt.Fprintln(os.Stderr, runc())
+		os.Exit(1)
+	}
 	if os.Args[1] == "print" {
 		env := os.Environ()
 		sort.Strings(env)
