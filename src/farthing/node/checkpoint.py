@@ -96,7 +96,8 @@ class Checkpoint:
 
     def remove(self, uid: str) -> None:
         try:
-            self._path(uid).unlink(missing_ok=True)
+            for path in (self._path(uid).with_suffix(".tmp"), self._path(uid)):
+                path.unlink(missing_ok=True)
         except OSError as error:
             raise TransientError(f"cannot remove the checkpoint {self._path(uid)}: {error.strerror}") from error
         self._records.pop(uid, None)
