@@ -1,6 +1,7 @@
 """`farthing node`: be the DRA driver of one node, in the foreground, until told to stop."""
 
 import asyncio
+import shutil
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,10 @@ import typer
 from farthing.cli.logs import LogFormat, configure_logging
 from farthing.cli.options import Context, Kubeconfig, find_kubeconfig
 from farthing.model.errors import InvalidError
+from farthing.node.amd import Amd
 from farthing.node.devices import Vendor
+from farthing.node.mps import MpsDaemons
+from farthing.node.nvidia import Nvidia
 from farthing.node.run import Settings, run, stamp
 from farthing.node.simulated import Simulated
 
@@ -39,6 +43,12 @@ def node(
             "--instance", envvar="POD_UID", help="Tells the old and the new driver of a rolling update apart."
         ),
     ] = "",
+    mps_control: Annotated[
+        str, typer.Option("--mps-control", help="NVIDIA's program; where it is not there, neither are soft and hard.")
+    ] = "nvidia-cuda-mps-control",
+    mps_dir: Annotated[Path, typer.Option("--mps-dir", help="Folder of the MPS daemons' pipes.")] = Path(
+        "/run/farthing/mps"
+    ),
     look_seconds: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks at the devices.")] = 15.0,
     sweep_seconds: Annotated[float, typer.Option(min=1, help="Seconds between two searches for leftovers.")] = 300.0,
     kubeconfig: Kubeconfig = None,
@@ -75,13 +85,16 @@ def node(
         metrics_host=metrics_address,
         metrics_port=metrics_port,
     )
-    asyncio.run(run(settings, _vendor(VendorName.simulated if simulated else vendor, simulated, name)))
+    chosen = VendorName.simulated if simulated else vendor
+    asyncio.run(run(settings, _vendor(chosen, simulated, name, mps_control, mps_dir.absolute())))
 
 
-def _vendor(chosen: VendorName, simulated: Path | None, node_name: str) -> Vendor:
+def _vendor(chosen: VendorName, simulated: Path | None, node_name: str, mps_control: str, mps_folder: Path) -> Vendor:
     """The hardware behind the seam."""
     if chosen is VendorName.simulated:
         if simulated is None:
             raise InvalidError("--simulated", "is missing; expected a YAML file of the devices to simulate")
         return Simulated(simulated, node_name, stamp)
-    raise InvalidError("--devices", f"{chosen} is not there yet")
+    if chosen is VendorName.amd:
+        return Amd()
+    return Nvidia(MpsDaemons(mps_folder, control) if (control := shutil.which(mps_control)) else None, stamp)

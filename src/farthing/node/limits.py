@@ -1,4 +1,4 @@
-"""What a level of isolation means for a container: environment, and where its MPS daemon is. Pure.
+"""What a level of isolation means for a container. Pure.
 
 CUDA reads `CUDA_MPS_*`; a client can only lower what its daemon allows, so what a daemon enforces is not given up to
 whoever changes a variable in its container. `FARTHING_*` tells a workload what it got.
@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from farthing.model.quantity import MIB
-from farthing.node.devices import WHOLE, Device, Edits, Mount
+from farthing.node.devices import WHOLE, Device, Edits
 from farthing.node.share import Share
 
-PIPE_IN_CONTAINER: Final = "/tmp/nvidia-mps"  # noqa: S108 -- where CUDA looks for a daemon, inside the container
 MPS_LEVELS: Final = ("soft", "hard")
 
 
@@ -30,9 +29,9 @@ def is_part(share: Share, device: Device) -> bool:
     return memory_of(share, device) < device.memory or compute_of(share, device) < device.compute
 
 
-def needs_daemon(share: Share, device: Device) -> bool:
-    """Whether an MPS daemon has to keep the share within its limits."""
-    return share.level in MPS_LEVELS and is_part(share, device)
+def needs_daemon(shares: Sequence[Share], devices: Mapping[str, Device]) -> bool:
+    """Whether an MPS daemon has to keep the shares of one request within their limits."""
+    return any(share.level in MPS_LEVELS and is_part(share, devices[share.device]) for share in shares)
 
 
 def facts(shares: Sequence[Share], devices: Mapping[str, Device]) -> Edits:
@@ -55,12 +54,11 @@ def percentage(compute: int) -> int:
     return max(1, compute * 100 // WHOLE)
 
 
-def mps_client(share: Share, device: Device, pipes: str) -> Edits:
-    """What a client of the MPS daemon behind `pipes` gets. The device is the only one that it sees: number 0."""
-    env = {
-        "CUDA_MPS_PIPE_DIRECTORY": PIPE_IN_CONTAINER,
-        "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": str(percentage(compute_of(share, device))),
-    }
-    if share.level == "hard":
-        env["CUDA_MPS_PINNED_DEVICE_MEM_LIMIT"] = f"0={memory_of(share, device) // MIB}M"
-    return Edits(env=env, mounts=(Mount(pipes, PIPE_IN_CONTAINER),))
+def mps_env(shares: Sequence[Share], devices: Mapping[str, Device]) -> dict[str, str]:
+    """What a client of an MPS daemon is told. Devices are numbered as the daemon shows them: in the request's order."""
+    found = [(share, devices[share.device]) for share in shares]
+    env = {"CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": str(min(percentage(compute_of(*one)) for one in found))}
+    if shares[0].level == "hard":
+        limits = (f"{i}={memory_of(*one) // MIB}M" for i, one in enumerate(found))
+        env["CUDA_MPS_PINNED_DEVICE_MEM_LIMIT"] = ",".join(limits)
+    return env

@@ -29,7 +29,7 @@ from farthing.model.ask import Isolation
 from farthing.model.errors import InvalidError, NotFoundError, TransientError
 from farthing.model.quantity import MIB, whole_units
 from farthing.node.devices import Device, Edits, Effect, Inventory, Sample, Trouble
-from farthing.node.limits import mps_client, needs_daemon
+from farthing.node.limits import mps_env, needs_daemon
 from farthing.node.share import Share
 
 
@@ -87,15 +87,12 @@ class Simulated:
 
     def open(self, shares: tuple[Share, ...]) -> Edits:
         faults = {fault.device: fault.open for fault in self._read().faults if fault.open}
-        inventory = self.look()
-        edits = Edits(env={"FARTHING_SIMULATED": "true"})
         for share in shares:
             if share.device in faults:
                 raise TransientError(f"{share.device}: {faults[share.device]}")
-            device = inventory.device(share.device)
-            if device and needs_daemon(share, device):
-                edits += Edits(env=mps_client(share, device, "").env)
-        return edits
+        devices = {device.name: device for device in self.look().devices}
+        limits = mps_env(shares, devices) if needs_daemon(shares, devices) else {}
+        return Edits(env={"FARTHING_SIMULATED": "true", **limits})
 
     def close(self, shares: tuple[Share, ...], others: tuple[Share, ...]) -> None:
         """Nothing was opened."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from farthing.model.ask import Isolation
 from farthing.model.errors import NotFoundError
 from farthing.node.cdi import Cdi
 from farthing.node.checkpoint import Checkpoint
@@ -15,7 +16,7 @@ from farthing.node.share import ClaimName, Share
 
 DRIVER, NODE = "gpu.farthing.dev", "n1"
 GIB = 1 << 30
-EVERY_LEVEL = frozenset({"shared", "soft", "hard"})
+EVERY_LEVEL: frozenset[Isolation] = frozenset(("shared", "soft", "hard"))
 
 
 def uid(number: int) -> str:
