@@ -120,7 +120,7 @@ def _load(text: str) -> tuple[Record, str]:
     if body["version"] != VERSION:
         raise ValueError(f"version {body['version']} is not known")
     claim = ClaimName(**body["claim"])
-    shares = tuple(replace(Share(**found), claim=claim) for found in body["shares"])
+    shares = tuple(replace(Share(**s), claim=claim, pods=tuple(s["pods"])) for s in body["shares"])
     return Record(claim, shares, body["state"]), body["boot"]
 
 

@@ -4,6 +4,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from farthing.node.use import UseCollector
+
 _FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0)
 
 
@@ -33,3 +35,5 @@ class NodeMetrics:
         self.swept = Counter(
             "farthing_node_swept_claims", "Claims undone because nothing held them any more.", registry=self.registry
         )
+        self.use = UseCollector()
+        self.registry.register(self.use)

@@ -55,7 +55,7 @@ class Preparer:
         async with self._locked():
             record = self.checkpoint.get(name.uid)
             if record and self._stands(record) and wanted in (None, record.shares):
-                return record
+                return self._renewed(record, wanted)
             if wanted is None:
                 raise TransientError(f"claim {name} is not prepared, and the API server cannot be asked about it")
             if record:
@@ -91,6 +91,14 @@ class Preparer:
         if claim["metadata"]["uid"] != name.uid:
             raise NotFoundError(f"claim {name} is another one by now, of the same name")
         return shares_of(claim, self.driver, self.pool)
+
+    def _renewed(self, record: Record, wanted: tuple[Share, ...] | None) -> Record:
+        """The record with the pods that use the claim by now."""
+        if wanted is None or [share.pods for share in wanted] == [share.pods for share in record.shares]:
+            return record
+        newer = Record(record.claim, wanted, record.state)
+        self.checkpoint.put(newer)
+        return newer
 
     async def _refuse(self, wanted: tuple[Share, ...]) -> None:
         """Raise where the node's own books say no. First let go of neighbours whose claims are over."""

@@ -4,6 +4,7 @@ Ending it undoes nothing: what is prepared stays prepared, and the next driver g
 """
 
 import asyncio
+import contextlib
 import datetime as dt
 import signal
 import time
@@ -29,9 +30,13 @@ from farthing.node.publish import Publisher
 from farthing.node.report import device_status, report
 from farthing.node.server import Service, Sockets
 from farthing.node.share import ClaimName
+from farthing.node.use import uses
 
 _log = structlog.get_logger(__name__)
 
+_GIVE_WAY_SECONDS: Final = 0.05
+_LAST_SECONDS: Final = 5.0
+_PROC: Final = Path("/proc")
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -72,7 +77,9 @@ async def run(settings: Settings, vendor: Vendor) -> None:
         await driver.look()
         await driver.service.start()
         stack.push_async_callback(driver.service.stop)
-        await _until(stop, [driver.publisher.run(), driver.keep_looking(), driver.keep_sweeping()])
+        await _until(
+            stop, [driver.publisher.run(), driver.keep_looking(), driver.keep_sweeping(), driver.keep_reporting()]
+        )
         await driver.finish()
 
 
@@ -97,7 +104,7 @@ class Driver:
         self._settings = settings
         self._vendor = vendor
         self._connection = connection
-        self._reports: set[asyncio.Task[bool]] = set()
+        self._reports: asyncio.Queue[tuple[Record, str]] = asyncio.Queue()
         self.metrics = NodeMetrics()
         self.publisher = Publisher(connection, settings.node, OWN_DRIVER)
         self.health = HealthBoard()
@@ -130,6 +137,18 @@ class Driver:
         self.publisher.show(inventory)
         await self.health.post(Sight(inventory, time.time()))
         self._count(inventory)
+        await self._sample(inventory)
+
+    async def _sample(self, inventory: Inventory) -> None:
+        """Who uses how much; what cannot be read is left out until the next look."""
+        shares = [share for record in self.preparer.checkpoint for share in record.shares if not share.admin]
+        try:
+            samples = await asyncio.to_thread(self._vendor.used)
+        except FarthingError as error:
+            self.metrics.blind.inc()
+            _log.warning("cannot read the use of the devices", error=str(error))
+            return
+        self.metrics.use.uses = uses(samples, shares, inventory, _PROC)
 
     async def keep_looking(self) -> None:
         while True:
@@ -150,9 +169,11 @@ class Driver:
             await asyncio.sleep(self._settings.sweep_seconds)
 
     async def finish(self) -> None:
-        """Let the last reports be written."""
-        if self._reports:
-            await asyncio.wait(self._reports, timeout=5)
+        """Write the last reports, as far as there is time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_SECONDS):
+                while not self._reports.empty():
+                    await self._report(*self._reports.get_nowait())
 
     async def _fetch(self, name: ClaimName) -> dict[str, Any]:
         return await self._connection.get(claim_path(Key(name.namespace, name.name)))
@@ -167,10 +188,19 @@ class Driver:
 
     def _prepared(self, record: Record) -> None:
         """Have the claim's status written, without letting the container wait for it."""
-        devices = device_status(record, OWN_DRIVER, self._settings.node, self.preparer.inventory, stamp())
-        task = asyncio.create_task(report(self._connection, record, devices))
-        self._reports.add(task)
-        task.add_done_callback(self._reports.discard)
+        self._reports.put_nowait((record, stamp()))
+
+    async def keep_reporting(self) -> None:
+        """One claim after another, and none while kubelet waits for us: containers go before reports."""
+        while True:
+            record, at = await self._reports.get()
+            while self.service.busy:  # noqa: ASYNC110 -- a number, not an event
+                await asyncio.sleep(_GIVE_WAY_SECONDS)
+            await self._report(record, at)
+
+    async def _report(self, record: Record, at: str) -> None:
+        devices = device_status(record, OWN_DRIVER, self._settings.node, self.preparer.inventory, at)
+        await report(self._connection, record, devices)
 
     def _timer(self, call: str, outcome: str, seconds: float) -> None:
         self.metrics.calls.labels(call, outcome).observe(seconds)

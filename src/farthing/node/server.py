@@ -84,7 +84,10 @@ def _answers(path: Path) -> bool:
 
 @dataclass
 class Service:
-    """Our answers. `registered` is told whether kubelet took us; `prepared` what is ready from now on."""
+    """Our answers. `registered` is told whether kubelet took us; `prepared` what is ready from now on.
+
+    `busy` is how many claims are being worked at.
+    """
 
     preparer: Preparer
     health: HealthBoard
@@ -93,6 +96,7 @@ class Service:
     prepared: Callable[[Record], None]
     timer: Callable[[str, str, float], None]
     steady: Callable[[], float]
+    busy: int = 0
     _servers: list[grpc.aio.Server] = field(default_factory=list)
 
     async def start(self) -> None:
@@ -165,6 +169,7 @@ class Service:
         """Do it; an error becomes the claim's own, which kubelet shows at the pod and tries again."""
         start = self.steady()
         outcome = "done"
+        self.busy += 1
         try:
             return await work
         except FarthingError as error:
@@ -176,6 +181,7 @@ class Service:
             entry.error = f"cannot {call}: the driver met an error that it does not know; its log says more"
             _log.exception(f"cannot {call}")
         finally:
+            self.busy -= 1
             self.timer(call, outcome, self.steady() - start)
         return None
 

@@ -6,7 +6,7 @@ checked, and nothing of it becomes a path or a command.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, get_args
 
 from farthing.kube.share import API_VERSION, KIND, is_share
@@ -38,7 +38,8 @@ class ClaimName:
 class Share:
     """A part of one device, held by one claim. `memory` in bytes, `compute` in milli-GPU; None: the whole device's.
 
-    `team` is whom the share belongs to: at `soft`, `hard` and `shared` a device serves one team at a time.
+    `team` is whom the share belongs to: at `soft`, `hard` and `shared` a device serves one team at a time. `pods` are
+    the uids of those that the claim was reserved for when it was read; they come and go, and the share is the same.
     """
 
     claim: ClaimName
@@ -50,6 +51,7 @@ class Share:
     memory: int | None = None
     compute: int | None = None
     admin: bool = False
+    pods: tuple[str, ...] = field(default=(), compare=False)
 
 
 def shares_of(claim: dict[str, Any], driver: str, pool: str) -> tuple[Share, ...]:
@@ -67,7 +69,9 @@ def shares_of(claim: dict[str, Any], driver: str, pool: str) -> tuple[Share, ...
     strange = sorted({r["pool"] for r in mine} - {pool})
     if strange:
         raise InvalidError(f"claim {name}", f"was given devices of {', '.join(strange)}, and this is {pool}")
-    return tuple(_share(name, result, *_terms(name, devices.get("config") or [], driver, result)) for result in mine)
+    pods = tuple(sorted(user["uid"] for user in claim["status"].get("reservedFor") or [] if user["resource"] == "pods"))
+    terms = (_terms(name, devices.get("config") or [], driver, result) for result in mine)
+    return tuple(_share(name, result, level, team, pods) for result, (level, team) in zip(mine, terms, strict=True))
 
 
 def _terms(name: ClaimName, config: list[Any], driver: str, result: dict[str, Any]) -> tuple[Isolation, str]:
@@ -105,7 +109,7 @@ def _text(name: ClaimName, field: str, value: object) -> str:
     return value
 
 
-def _share(name: ClaimName, result: dict[str, Any], level: Isolation, team: str) -> Share:
+def _share(name: ClaimName, result: dict[str, Any], level: Isolation, team: str, pods: tuple[str, ...]) -> Share:
     consumed = result.get("consumedCapacity") or {}
     return Share(
         claim=name,
@@ -117,4 +121,5 @@ def _share(name: ClaimName, result: dict[str, Any], level: Isolation, team: str)
         memory=whole_units(str(consumed["memory"])) if "memory" in consumed else None,
         compute=whole_units(str(consumed["compute"])) if "compute" in consumed else None,
         admin=bool(result.get("adminAccess")),
+        pods=pods,
     )

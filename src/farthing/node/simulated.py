@@ -72,6 +72,8 @@ class Simulated:
         self._node = node
         self._stamp = stamp
         self._since: dict[tuple[str, str, str], str] = {}
+        self._changed = -1
+        self._content = _File.model_construct(devices=[])
         self._read()
 
     def look(self) -> Inventory:
@@ -102,7 +104,10 @@ class Simulated:
 
     def _read(self) -> _File:
         try:
-            return _File.model_validate(yaml.safe_load(self._path.read_text(encoding="utf-8")))
+            changed = self._path.stat().st_mtime_ns
+            if changed != self._changed:
+                self._content = _File.model_validate(yaml.safe_load(self._path.read_text(encoding="utf-8")))
+                self._changed = changed
         except OSError as error:
             raise NotFoundError(f"cannot read the simulated devices {self._path}: {error.strerror}") from error
         except yaml.YAMLError as error:
@@ -111,6 +116,7 @@ class Simulated:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"])
             raise InvalidError(f"{self._path}: {field}", first["msg"]) from error
+        return self._content
 
     def _troubles(self, faults: list[_Fault]) -> list[tuple[str, Trouble]]:
         now = self._stamp()

@@ -122,6 +122,17 @@ async def test_a_claim_allocated_anew_is_prepared_anew(rig):
     assert record.shares[0].compute == 500
 
 
+async def test_another_pod_of_the_same_claim_changes_nothing_but_who_uses_it(rig):
+    driver = rig.restart()
+    await driver.prepare(rig.give(1))
+    opened = rig.bench.opened.copy()
+    rig.claims["c1"]["status"]["reservedFor"] = [{"resource": "pods", "name": "p", "uid": "second"}]
+    rig.bench.error = AssertionError("must not be opened again")
+    record = await driver.prepare(name(1))
+    assert record.shares[0].pods == ("second",)
+    assert rig.bench.opened == opened
+
+
 # Beside each other ----------------------------------------------------------------------------------------------------
 
 
