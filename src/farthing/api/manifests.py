@@ -52,5 +52,10 @@ def manifests(drivers: Sequence[str] = DRIVERS) -> list[dict[str, Any]]:
     return [found for text in printed(drivers).values() for found in objects(text)]
 
 
+def node_driver(image: str = "REGISTRY/farthing:VERSION") -> str:
+    """The DaemonSet of the node driver as YAML, for those who have an image of it."""
+    return rendered("node-driver", {"IMAGE": image})
+
+
 def _dump(found: Iterable[dict[str, Any]]) -> str:
     return yaml.safe_dump_all(found, sort_keys=False, width=120, allow_unicode=True)

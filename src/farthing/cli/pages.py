@@ -81,8 +81,7 @@ def _metrics() -> str:
         [
             "# Metrics\n",
             _SIGN,
-            "The spoke and the node driver serve them where `--metrics-port` says, on loopback unless told\n"
-            "otherwise.\n",
+            "They are served where `--metrics-port` says, on loopback unless told otherwise.\n",
             "## The spoke\n",
             *tables[0],
             "\n## The node driver\n",
