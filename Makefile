@@ -4,7 +4,7 @@ VENV   ?= .venv
 UV      = $(VENV)/bin/uv
 RUN     = $(VENV)/bin
 
-.PHONY: help install up down test lint format print lock clean
+.PHONY: help install up down test lint format print stubs lock clean
 
 help:     ## this list
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/: .*##/\t/' | expand -t 12
@@ -47,6 +47,19 @@ print: install  ## write deploy/ and docs/reference/ anew from the types
 	@$(RUN)/python -m farthing.api.printing
 	@$(RUN)/python -m farthing.cli.reference docs/reference/commands.md
 	@$(RUN)/python -m farthing.cli.pages docs/reference
+
+KUBELET = k8s.io/kubelet@v0.37.2
+WIRE    = src/farthing/node/wire
+
+stubs: install  ## the messages of kubelet's interfaces, from upstream's protos of the pinned release (needs Go)
+	@go mod download $(KUBELET)
+	@cp $$(go env GOMODCACHE)/$(KUBELET)/pkg/apis/pluginregistration/v1/api.proto $(WIRE)/registration.proto
+	@cp $$(go env GOMODCACHE)/$(KUBELET)/pkg/apis/dra/v1/api.proto $(WIRE)/dra_v1.proto
+	@cp $$(go env GOMODCACHE)/$(KUBELET)/pkg/apis/dra/v1beta1/api.proto $(WIRE)/dra_v1beta1.proto
+	@cp $$(go env GOMODCACHE)/$(KUBELET)/pkg/apis/dra-health/v1/api.proto $(WIRE)/health_v1.proto
+	@cp $$(go env GOMODCACHE)/$(KUBELET)/pkg/apis/dra-health/v1alpha1/api.proto $(WIRE)/health_v1alpha1.proto
+	@chmod 644 $(WIRE)/*.proto
+	@$(RUN)/python -m grpc_tools.protoc -Isrc --python_out=src --pyi_out=src $(WIRE)/*.proto
 
 lock: install  ## choose versions anew
 	@$(UV) pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --upgrade -o requirements.lock

@@ -28,6 +28,7 @@ _REFUSING: Final = (
     "14-team-names",
     "15-vendor-limits",
     "16-keeps",
+    "17-node-slices",
 )
 _CHANGING: Final = ("20-claim-protection", "21-pods-that-ask", "23-own-claims")
 
@@ -40,6 +41,7 @@ def printed(drivers: Sequence[str] = DRIVERS) -> dict[str, str]:
     texts["03-device-class.yaml"] = rendered("03-device-class", {"DRIVERS": cel_list(drivers)})
     texts["04-spoke-role.yaml"] = rendered("04-spoke-role")
     texts["05-repack-role.yaml"] = rendered("05-repack-role")
+    texts["06-node-role.yaml"] = rendered("06-node-role")
     texts |= {f"{name}.yaml": rendered(name) for name in (*_REFUSING, *_CHANGING)}
     for vendor, resource in VENDORS.items():
         words = {"VENDOR": vendor, "RESOURCE": resource}
@@ -50,6 +52,11 @@ def printed(drivers: Sequence[str] = DRIVERS) -> dict[str, str]:
 def manifests(drivers: Sequence[str] = DRIVERS) -> list[dict[str, Any]]:
     """The manifests as objects, in the order in which they are applied."""
     return [found for text in printed(drivers).values() for found in objects(text)]
+
+
+def node_driver(image: str = "REGISTRY/farthing:VERSION") -> str:
+    """The DaemonSet of the node driver as YAML, for those who have an image of it."""
+    return rendered("node-driver", {"IMAGE": image})
 
 
 def _dump(found: Iterable[dict[str, Any]]) -> str:

@@ -11,6 +11,8 @@ __all__ = [
     "GATE",
     "MANAGED",
     "NAMESPACE",
+    "NODE",
+    "NODE_USER",
     "OWN_DRIVER",
     "REPACKER",
     "SPOKE",
@@ -28,6 +30,11 @@ SPOKE_USER: Final = f"system:serviceaccount:{NAMESPACE}:{SPOKE}"
 
 REPACKER: Final = "farthing-repacker"
 """The ClusterRole of those who may have devices freed and kept for a waiting pod (`farthing repack --yes`)."""
+NODE: Final = "farthing-node"
+"""The node drivers' ServiceAccount, and the roles bound to it."""
+
+NODE_USER: Final = f"system:serviceaccount:{NAMESPACE}:{NODE}"
+"""Who a node driver is to the API server; which node it is on, its token says besides."""
 
 MANAGED: Final = "farthing.dev/managed"
 """The label of namespaces whose unchanged manifests (`nvidia.com/gpu: 2`, claims of their own) Farthing plans."""

@@ -6,7 +6,7 @@ A test compares the files with what would be printed, so that what is committed,
 import sys
 from pathlib import Path
 
-from farthing.api.manifests import printed
+from farthing.api.manifests import node_driver, printed
 from farthing.api.reference import reference
 
 _SIGN = "# Printed by `make print` from src/farthing/api; edits here are overwritten.\n"
@@ -15,7 +15,8 @@ _SIGN = "# Printed by `make print` from src/farthing/api; edits here are overwri
 def files() -> dict[str, str]:
     """Every printed file: its path within the repository, and its text."""
     manifests = {f"deploy/{name}": _SIGN + text for name, text in printed().items()}
-    return manifests | {"docs/reference/api.md": reference()}
+    driver = {"docs/reference/node-driver.yaml": _SIGN + node_driver()}
+    return manifests | driver | {"docs/reference/api.md": reference()}
 
 
 def write(root: Path) -> list[Path]:

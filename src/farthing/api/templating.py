@@ -38,6 +38,8 @@ def _words() -> dict[str, str]:
     }
     words |= {
         "SPOKE": names.SPOKE_USER,
+        "NODE": names.NODE_USER,
+        "DRIVER": names.OWN_DRIVER,
         "PROFILE_PATTERN": f"^{FORMS['profile']}$",
         "COUNT_PATTERN": f"^{FORMS['whole']}$",
         "ANNOTATIONS_LIST": ", ".join(ANNOTATIONS),

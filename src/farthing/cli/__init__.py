@@ -13,6 +13,7 @@ from farthing.cli.explain import explain
 from farthing.cli.export import export
 from farthing.cli.install import install, uninstall
 from farthing.cli.repack import repack
+from farthing.cli.node import node
 from farthing.cli.replay import replay
 from farthing.cli.spoke import spoke
 from farthing.cli.status import status
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (up, down, install, uninstall, status, top, explain, devices, spoke, replay, repack, export):
+for command in (up, down, install, uninstall, status, top, explain, devices, spoke, node, replay, repack, export):
     app.command()(command)
 app.command("what-if")(what_if_command)
 app.add_typer(traces.app, name="traces")

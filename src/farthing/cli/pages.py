@@ -7,7 +7,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
+
 from farthing.model import ask, reason
+from farthing.node.metrics import NodeMetrics
 from farthing.spoke.metrics import Metrics
 
 _SIGN = "% Printed by `make print`; edits here are overwritten.\n"
@@ -74,18 +77,25 @@ def reasons() -> Iterator[tuple[str, str]]:
 
 
 def _metrics() -> str:
-    lines = (f"| `{family.name}` | {family.type} | {family.documentation} |" for family in Metrics().registry.collect())
+    tables = [_table(registry) for registry in (Metrics().registry, NodeMetrics().registry)]
     return "\n".join(
         [
             "# Metrics\n",
             _SIGN,
-            "The spoke serves them where `--metrics-port` says, on loopback unless told otherwise.\n",
-            "| metric | kind | says |",
-            "|---|---|---|",
-            *lines,
+            "They are served where `--metrics-port` says, on loopback unless told otherwise.\n",
+            "## The spoke\n",
+            *tables[0],
+            "\n## The node driver\n",
+            *tables[1],
             "",
         ]
     )
+
+
+def _table(registry: CollectorRegistry) -> list[str]:
+    found = registry.collect()
+    lines = (f"| `{family.name}` | {family.type} | {family.documentation} |" for family in found)
+    return ["| metric | kind | says |", "|---|---|---|", *lines]
 
 
 def write(folder: Path) -> None:

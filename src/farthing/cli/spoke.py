@@ -1,15 +1,13 @@
 """`farthing spoke`: be the one that places pods, in the foreground, until told to stop."""
 
 import asyncio
-import logging
 import sys
-from enum import StrEnum
 from typing import Annotated, Final
 
-import structlog
 import typer
 
 from farthing.api.names import NAMESPACE, SPOKE, SPOKE_USER
+from farthing.cli.logs import LogFormat, configure_logging
 from farthing.cli.options import Context, Kubeconfig, find_kubeconfig
 from farthing.kube.connection import Connection
 from farthing.model.errors import InvalidError, TransientError
@@ -18,13 +16,6 @@ from farthing.spoke.run import Settings, run
 
 _REVIEW: Final = "SelfSubjectReview"
 _REVIEWS: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
-
-
-class LogFormat(StrEnum):
-    """How log lines look."""
-
-    text = "text"
-    json = "json"
 
 
 def spoke(
@@ -96,23 +87,3 @@ def _run(settings: Settings) -> None:
         import uvloop  # noqa: PLC0415 -- does not exist on Windows
 
         uvloop.run(run(settings))
-
-
-def configure_logging(form: LogFormat, *, verbose: bool) -> None:
-    """Log to standard error, colours only for terminals. Exceptions are shown without the values of variables."""
-    colours = sys.stderr.isatty()
-    last: list[structlog.typing.Processor] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-        if form is LogFormat.json
-        else [structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback)]
-    )
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *last,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )

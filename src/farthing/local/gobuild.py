@@ -22,6 +22,7 @@ _FLAGS: Final = (
     f"-s -w -X {_STAMP}gitVersion=v{KUBERNETES} -X {_STAMP}gitMajor={_MAJOR} -X {_STAMP}gitMinor={_MINOR} "
     f"-X {_STAMP}gitTreeState=clean"
 )
+_ALONE: Final = {"GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}
 
 
 def build(program: Program, target: Path, scratch: Path) -> None:
@@ -31,8 +32,15 @@ def build(program: Program, target: Path, scratch: Path) -> None:
         with resources.as_file(resources.files("farthing.local") / "gomod" / program.module) as source:
             shutil.copytree(source, module)
     command = [go(), "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", _FLAGS, "-o", str(target)]
+    command += ["-tags", program.tags] if program.tags else []
     command.append(program.package)
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}
+    environment = {
+        **os.environ,
+        "CGO_ENABLED": "1" if program.cgo else "0",
+        "GOTOOLCHAIN": "local",
+        "GOFLAGS": "",
+        "GOWORK": "off",
+    }
     built = subprocess.run(command, cwd=module, env=environment, capture_output=True, text=True, check=False)
     if built.returncode != 0:
         said = " ".join(built.stderr.strip().splitlines()[-3:]) or f"exit status {built.returncode}"

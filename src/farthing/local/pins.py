@@ -7,6 +7,8 @@ from typing import Final
 KUBERNETES: Final = "1.37.2"
 ETCD: Final = "3.7.0"
 KWOK: Final = "0.8.0"
+CONTAINERD: Final = "2.3.7"
+RUNC: Final = "1.5.2"
 GO: Final = "1.26"
 """The oldest Go that builds them."""
 
@@ -25,7 +27,8 @@ class Program:
     """One upstream program. `package` is built in the module `module`; `seconds` is how long that takes on 2 cores.
 
     `archive` and `checksums` are addresses of the released binary and of the list of SHA-256 sums that upstream
-    publishes beside it; empty where upstream publishes none. `member` is the path inside an archive.
+    publishes beside it; empty where upstream publishes none. `member` is the path inside an archive. `tags` are Go's
+    build tags; `cgo`: parts of it are C, and a C compiler is needed.
     """
 
     name: str
@@ -35,6 +38,8 @@ class Program:
     archive: str = ""
     checksums: str = ""
     member: str = ""
+    tags: str = ""
+    cgo: bool = False
 
 
 def _kubernetes(name: str, seconds: int) -> Program:
@@ -62,5 +67,42 @@ PROGRAMS: Final = (
     Program("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", 50),
 )
 
-VERSION: Final = f"kubernetes-{KUBERNETES}-etcd-{ETCD}-kwok-{KWOK}-{SYSTEM}-{ARCHITECTURE}"
-"""The name of the cache folder; another pin is another folder."""
+
+@dataclass(frozen=True)
+class Kit:
+    """Programs that are got together. `folder` is their place in the cache: another pin is another folder.
+
+    `variable` names the environment variable with which a user offers programs of his own.
+    """
+
+    what: str
+    folder: str
+    variable: str
+    programs: tuple[Program, ...]
+
+
+_MACHINE: Final = f"{SYSTEM}-{ARCHITECTURE}"
+
+CONTROL_PLANE: Final = Kit(
+    "the control plane's programs",
+    f"kubernetes-{KUBERNETES}-etcd-{ETCD}-kwok-{KWOK}-{_MACHINE}",
+    "FARTHING_BIN",
+    PROGRAMS,
+)
+
+_CONTAINERD: Final = "github.com/containerd/containerd/v2/cmd"
+_WITHOUT: Final = "no_btrfs,no_zfs,no_devmapper"
+
+NODE: Final = Kit(
+    "a node's programs",
+    f"kubelet-{KUBERNETES}-containerd-{CONTAINERD}-runc-{RUNC}-{_MACHINE}",
+    "FARTHING_NODE_BIN",
+    (
+        _kubernetes("kubelet", 40),
+        Program("containerd", "containerd", f"{_CONTAINERD}/containerd", 30, tags=_WITHOUT),
+        Program("containerd-shim-runc-v2", "containerd", f"{_CONTAINERD}/containerd-shim-runc-v2", 5, tags=_WITHOUT),
+        Program("ctr", "containerd", f"{_CONTAINERD}/ctr", 5, tags=_WITHOUT),
+        Program("runc", "runc", "github.com/opencontainers/runc", 15, cgo=True),
+    ),
+)
+"""What a machine needs to be a real node."""

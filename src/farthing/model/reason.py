@@ -58,6 +58,9 @@ class Why(StrEnum):
     BOOKS_WRONG = "BooksWrong"
     """The auditor found that the shares on a device do not add up."""
 
+    SHARE_CONFLICT = "ShareConflict"
+    """The node has something prepared on the device that the share cannot be beside."""
+
     ORPHANED = "Orphaned"
     """The allocation's pods are all gone."""
 

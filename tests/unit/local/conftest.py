@@ -4,13 +4,13 @@ import http.server
 import os
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from farthing.local import binaries
-from farthing.local.pins import PROGRAMS, Program
+from farthing.local.pins import CONTROL_PLANE, PROGRAMS, Program
 
 GO = """#!/bin/sh
 case "$1" in
@@ -54,7 +54,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def unreleased(monkeypatch: pytest.MonkeyPatch) -> None:
     """Upstream offers none of the programs."""
     bare = tuple(Program(one.name, one.module, one.package, one.seconds) for one in PROGRAMS)
-    monkeypatch.setattr(binaries, "PROGRAMS", bare)
+    monkeypatch.setattr(binaries, "CONTROL_PLANE", replace(CONTROL_PLANE, programs=bare))
 
 
 @dataclass
@@ -92,5 +92,5 @@ def upstream() -> Iterator[Upstream]:
 def program(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> Program:
     """The only program that is needed here; upstream releases it as it is."""
     one = Program("tool", "kwok", "example.com/tool", 1, f"{upstream.address}/tool", f"{upstream.address}/tool.sha256")
-    monkeypatch.setattr(binaries, "PROGRAMS", (one,))
+    monkeypatch.setattr(binaries, "CONTROL_PLANE", replace(CONTROL_PLANE, programs=(one,)))
     return one

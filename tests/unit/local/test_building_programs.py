@@ -8,7 +8,7 @@ import pytest
 
 from farthing.local import gobuild
 from farthing.local.binaries import obtain
-from farthing.local.pins import ETCD, GO, KUBERNETES, KWOK, PROGRAMS, VERSION
+from farthing.local.pins import CONTROL_PLANE, ETCD, GO, KUBERNETES, KWOK, PROGRAMS
 from farthing.model.errors import PermanentError
 from tests.unit.local.conftest import Go
 
@@ -16,8 +16,9 @@ pytestmark = pytest.mark.usefixtures("unreleased")
 
 TWO_AT_ONCE = """
 from farthing.local import binaries
-from farthing.local.pins import PROGRAMS, Program
-binaries.PROGRAMS = tuple(Program(one.name, one.module, one.package, one.seconds) for one in PROGRAMS)
+from dataclasses import replace
+from farthing.local.pins import PROGRAMS, Program, CONTROL_PLANE
+binaries.CONTROL_PLANE = replace(CONTROL_PLANE, programs=tuple(Program(one.name, one.module, one.package, one.seconds) for one in PROGRAMS))
 print(binaries.obtain(None, lambda what, done, total: None))
 """
 
@@ -37,7 +38,7 @@ def test_every_program_is_built_once_and_told_about(go: Go, cache):
     assert [line.strip() for line in built.read_text().splitlines()] == [program.package for program in PROGRAMS]
     assert [what for what, _, _ in told] == [*(f"{one.name} ({i} of 6)" for i, one in enumerate(PROGRAMS, 1)), "done"]
     assert told[-1][1] == told[-1][2]
-    assert left_in(cache) == [folder.name] == [VERSION]
+    assert left_in(cache) == [folder.name] == [CONTROL_PLANE.folder]
 
 
 def test_a_second_time_takes_them_from_the_cache(go: Go):
@@ -70,7 +71,7 @@ def test_what_a_killed_attempt_left_is_swept_away(go: Go, cache):
     (cache / "bin" / ".partial-1234" / "bin").mkdir(parents=True)
     go()
     obtain(None, quietly)
-    assert left_in(cache) == [VERSION]
+    assert left_in(cache) == [CONTROL_PLANE.folder]
 
 
 def test_programs_that_are_not_all_there_are_made_anew(go: Go):

@@ -10,7 +10,7 @@ import pytest
 
 from farthing.local import binaries
 from farthing.local.binaries import obtain
-from farthing.local.pins import PROGRAMS, VERSION, Program
+from farthing.local.pins import CONTROL_PLANE, PROGRAMS, Program
 from farthing.model.errors import InvalidError, NotFoundError, PermanentError
 from tests.unit.local.conftest import Go, Upstream
 
@@ -54,7 +54,7 @@ def test_a_named_folder_that_lacks_programs_is_refused_with_their_names(tmp_path
 
 
 def test_what_is_in_the_cache_is_not_fetched_again(cache):
-    folder = full(cache / "bin" / VERSION)
+    folder = full(cache / "bin" / CONTROL_PLANE.folder)
     told: list[str] = []
     assert obtain(None, lambda what, _done, _total: told.append(what)) == folder
     assert told == []
@@ -76,7 +76,9 @@ def test_a_program_inside_an_archive_is_taken_out_of_it(upstream: Upstream, prog
         archive.addfile(entry, io.BytesIO(b"etcd"))
     sums = b"0000  other.tar.gz\n" + sha256(content.getvalue()) + b"  tool\n"
     upstream.content = {"/tool": content.getvalue(), "/tool.sha256": sums}
-    monkeypatch.setattr(binaries, "PROGRAMS", (replace(program, member="folder/tool"),))
+    monkeypatch.setattr(
+        binaries, "CONTROL_PLANE", replace(CONTROL_PLANE, programs=(replace(program, member="folder/tool"),))
+    )
     assert (obtain(None, quietly) / "tool").read_bytes() == b"etcd"
 
 
@@ -101,7 +103,9 @@ def test_where_no_release_is_reached_the_rest_is_built_without_asking_again(
     upstream: Upstream, program: Program, go: Go, monkeypatch
 ):
     built = go()
-    monkeypatch.setattr(binaries, "PROGRAMS", (program, replace(program, name="other")))
+    monkeypatch.setattr(
+        binaries, "CONTROL_PLANE", replace(CONTROL_PLANE, programs=(program, replace(program, name="other")))
+    )
     folder = obtain(None, quietly)
     assert upstream.asked == ["/tool.sha256"]
     assert len(built.read_text().splitlines()) == 2
@@ -110,7 +114,11 @@ def test_where_no_release_is_reached_the_rest_is_built_without_asking_again(
 
 def test_a_broken_answer_counts_as_not_reached(program: Program, go: Go, monkeypatch):
     built = go()
-    monkeypatch.setattr(binaries, "PROGRAMS", (replace(program, checksums="http://127.0.0.1:1/none"),))
+    monkeypatch.setattr(
+        binaries,
+        "CONTROL_PLANE",
+        replace(CONTROL_PLANE, programs=(replace(program, checksums="http://127.0.0.1:1/none"),)),
+    )
     obtain(None, quietly)
     assert len(built.read_text().splitlines()) == 1
 

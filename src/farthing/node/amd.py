@@ -1,0 +1,87 @@
+"""AMD's GPUs, from sysfs of the amdgpu driver. Whole devices and `shared`; AMD has no daemon that would limit a share.
+
+Read are, below /sys/class/drm/cardN/device: vendor, unique_id, mem_info_vram_total, product_name,
+current_compute_partition, and ras/*_err_count. A GPU that is cut (DPX, CPX, ...) shows as several cards.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from farthing.model.cluster import Attribute
+from farthing.model.errors import TransientError
+from farthing.model.quantity import MIB
+from farthing.node.devices import Device, Edits, Inventory, Sample
+from farthing.node.share import Share
+
+_AMD: Final = "0x1002"
+_CARD: Final = re.compile(r"card\d+")
+
+
+class Amd:
+    """The GPUs of this machine. `root` stands for `/` in tests."""
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self._root = root
+        self._seen = Inventory()
+
+    def look(self) -> Inventory:
+        cards = sorted((self._root / "sys/class/drm").glob("card*"), key=lambda path: (len(path.name), path.name))
+        found = (self._device(card) for card in cards if _CARD.fullmatch(card.name))
+        self._seen = Inventory(tuple(device for device in found if device))
+        return self._seen
+
+    def open(self, shares: tuple[Share, ...]) -> Edits:
+        devices = [self._seen.device(share.device) for share in shares]
+        nodes = [str(device.attributes["renderNode"]) for device in devices if device]
+        return Edits(nodes=("/dev/kfd", *nodes))
+
+    def close(self, shares: tuple[Share, ...], others: tuple[Share, ...]) -> None:
+        """A share leaves nothing behind."""
+
+    def used(self) -> tuple[Sample, ...]:
+        return ()
+
+    def _device(self, card: Path) -> Device | None:
+        """A card of AMD with memory of its own, else None. Raises TransientError where sysfs is not as it should be."""
+        device = card / "device"
+        if _read(device / "vendor") != _AMD:
+            return None
+        memory = _read(device / "mem_info_vram_total")
+        render = next(_render_nodes(device), None)
+        if not memory or render is None:
+            return None
+        try:
+            size = int(memory) // MIB * MIB
+        except ValueError as error:
+            raise TransientError(f"{device}/mem_info_vram_total holds {memory!r}, which is no number") from error
+        name = _read(device / "product_name")
+        attributes: dict[str, Attribute] = {
+            "vendor": "amd",
+            "type": "amdgpu",
+            "productName": name or "unknown",
+            "model": _model(name),
+            "uuid": _read(device / "unique_id") or card.name,
+            "renderNode": render,
+            "partitionProfile": _read(device / "current_compute_partition").lower() or "spx",
+            "resource.kubernetes.io/pciBusID": device.resolve().name,
+        }
+        return Device(f"gpu-{card.name.removeprefix('card')}", size, frozenset(("shared",)), attributes)
+
+
+def _render_nodes(device: Path) -> Iterator[str]:
+    yield from (f"/dev/dri/{path.name}" for path in sorted((device / "drm").glob("renderD*")))
+
+
+def _model(name: str) -> str:
+    found = re.search(r"\b(MI\d+[A-Z]?|W\d+|RX ?\d+\w*)\b", name)
+    return found[1].replace(" ", "") if found else (name.replace(" ", "-")[:63] or "unknown")
+
+
+def _read(path: Path) -> str:
+    """A file of sysfs, empty where it is not there."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""

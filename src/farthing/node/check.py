@@ -1,0 +1,70 @@
+"""Whether the node may do what the plan says. The plan keeps the same rules; here they are kept once more. Pure.
+
+What is prepared is what counts: a share whose claim was given back, but whose containers have not ended, still holds
+its part of the device.
+"""
+
+from collections.abc import Sequence
+
+from farthing.model.quantity import format_bytes
+from farthing.model.reason import Reason, Why
+from farthing.node.devices import Device, Inventory
+from farthing.node.limits import compute_of, is_part, memory_of
+from farthing.node.share import Share
+
+MANY_TEAMS = frozenset({"partition"})
+"""Levels at which shares of different teams may be neighbours."""
+
+
+def refusal(wanted: Sequence[Share], prepared: Sequence[Share], inventory: Inventory) -> Reason | None:
+    """Why the shares cannot be prepared beside those that are, None where they can."""
+    for share in wanted:
+        device = inventory.device(share.device)
+        if device is None:
+            return Reason(Why.DEVICE_LOST, f"this node has no device {share.device}")
+        if share.admin:
+            continue
+        if is_part(share, device) and share.level not in device.levels:
+            able = ", ".join(sorted(device.levels)) or "none"
+            return Reason(
+                Why.ISOLATION_UNAVAILABLE, f"{device.name} cannot deliver {share.level}; the levels it can: {able}"
+            )
+        beside = [other for other in prepared if other.device == share.device and not other.admin]
+        problem = _level(share, beside) or _room(device, [*wanted, *beside]) or _counters(device, prepared, inventory)
+        if problem:
+            return Reason(Why.SHARE_CONFLICT, problem)
+    return None
+
+
+def _level(share: Share, beside: Sequence[Share]) -> str:
+    for other in beside:
+        if other.level != share.level:
+            return f"{share.device} is used at {other.level} by {other.claim}, and {share.claim} wants {share.level}"
+        if share.level not in MANY_TEAMS and other.team != share.team:
+            return f"{share.device} is used by team {other.team or '(none)'} at {share.level}, with {other.claim}"
+    return ""
+
+
+def _room(device: Device, shares: Sequence[Share]) -> str:
+    on_it = [share for share in shares if share.device == device.name and not share.admin]
+    if not device.shared and len(on_it) > 1:
+        return f"{device.name} goes as a whole, and {on_it[-1].claim} has it"
+    memory = sum(memory_of(share, device) for share in on_it)
+    compute = sum(compute_of(share, device) for share in on_it)
+    if memory > device.memory:
+        return f"{format_bytes(memory)} of {device.name} would be used, and it has {format_bytes(device.memory)}"
+    if compute > device.compute:
+        return f"{compute} thousandths of {device.name} would be used, and it has {device.compute}"
+    return ""
+
+
+def _counters(device: Device, prepared: Sequence[Share], inventory: Inventory) -> str:
+    """Partitions of one parent share its slices."""
+    names = {share.device for share in prepared if not share.admin} | {device.name}
+    siblings = [found for name in names if (found := inventory.device(name)) and found.parent == device.parent]
+    for counter, has in inventory.counters.get(device.parent, {}).items():
+        used = sum(found.consumes.get(counter, 0) for found in siblings)
+        if used > has:
+            others = ", ".join(sorted(names - {device.name}))
+            return f"{counter} of {device.parent} is used by {others}; {device.name} does not fit beside"
+    return ""

@@ -1,0 +1,232 @@
+"""NVIDIA's GPUs and MIG instances, through NVML (nvidia-ml-py).
+
+A GPU in MIG mode is offered as the instances that are cut already; any other as one device that can be shared.
+Attribute names are those of NVIDIA's own DRA driver and of Kubernetes (`resource.kubernetes.io/...`).
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import groupby
+from typing import Any, Final
+
+import pynvml
+import structlog
+
+from farthing.model.ask import Isolation
+from farthing.model.cluster import Attribute, Version
+from farthing.model.errors import TransientError, UnsupportedError
+from farthing.model.quantity import MIB
+from farthing.node.devices import Device, Edits, Inventory, Sample, Trouble
+from farthing.node.limits import MPS_LEVELS, needs_daemon
+from farthing.node.mps import MpsDaemons
+from farthing.node.nvidia_health import Health
+from farthing.node.share import Share
+
+_log = structlog.get_logger(__name__)
+
+DOMAIN: Final = "resource.kubernetes.io"
+COMMON_NODES: Final = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools")
+_PROFILE: Final = re.compile(r"MIG (\d+g\.\d+gb(?:\+\w+)?)$")
+_MODEL: Final = re.compile(r"\b(A\d+|H\d+|B\d+|GB\d+|GH\d+|L\d+S?|V\d+|P\d+|T\d+)\b")
+
+
+class Nvidia:
+    """The GPUs of this machine. Where `mps` is None, `soft` and `hard` are not offered."""
+
+    def __init__(self, mps: MpsDaemons | None, stamp: Callable[[], str]) -> None:
+        self._mps = mps
+        self._health = Health(stamp)
+        self._seen = Inventory()
+        with _foreign("NVML cannot be used; is the NVIDIA driver installed?"):
+            pynvml.nvmlInit()
+
+    def look(self) -> Inventory:
+        """What is here. A GPU that was here and does not answer is kept, as broken."""
+        with _foreign("the GPUs cannot be listed"):
+            count = pynvml.nvmlDeviceGetCount()
+            driver = _text(pynvml.nvmlSystemGetDriverVersion())
+        devices: list[Device] = []
+        for number in range(count):
+            try:
+                handle = pynvml.nvmlDeviceGetHandleByIndex(number)
+                devices += self._gpu(handle, driver)
+            except pynvml.NVMLError as error:
+                _log.error("a GPU does not answer", number=number, error=str(error))
+        devices += self._lost({device.name for device in devices})
+        if self._mps:
+            for name in self._mps.tend():
+                _log.error("MPS daemon was dead and is started again", domain=name)
+        self._seen = Inventory(tuple(sorted(devices, key=lambda device: device.name)))
+        return self._seen
+
+    def open(self, shares: tuple[Share, ...]) -> Edits:
+        devices = {device.name: device for device in self._seen.devices}
+        nodes = [node for share in shares for node in _nodes(devices[share.device])]
+        uuids = ",".join(str(devices[share.device].attributes["uuid"]) for share in shares)
+        edits = Edits(env={"NVIDIA_VISIBLE_DEVICES": uuids}, nodes=(*nodes, *COMMON_NODES))
+        if not needs_daemon(shares, devices):
+            return edits
+        if self._mps is None:
+            raise UnsupportedError(f"IsolationUnavailable: {shares[0].level} needs MPS, which this node has not")
+        return edits + self._mps.open(shares, devices)
+
+    def close(self, shares: tuple[Share, ...], others: tuple[Share, ...]) -> None:
+        if self._mps is None:
+            return
+        for group in _limited(shares):
+            self._mps.close(group, _limited(others))
+
+    def used(self) -> tuple[Sample, ...]:
+        """By process: memory, and the part of the last second in which a kernel ran. MIG says no such part."""
+        return tuple(sample for device in self._seen.devices for sample in _used(device))
+
+    # One GPU ------------------------------------------------------------------------------------------------------
+
+    def _gpu(self, handle: Any, driver: str) -> list[Device]:
+        uuid = _text(pynvml.nvmlDeviceGetUUID(handle))
+        minor = pynvml.nvmlDeviceGetMinorNumber(handle)
+        troubles = self._health.of(handle, uuid)
+        attributes = _attributes(handle, uuid, minor, driver)
+        if _in_mig_mode(handle):
+            return [replace(one, troubles=troubles) for one in _instances(handle, minor, attributes)]
+        levels: list[Isolation] = ["shared", *(("soft", "hard") if self._mps else ())]
+        return [
+            Device(
+                name=f"gpu-{minor}",
+                memory=_memory(handle),
+                levels=frozenset(levels),
+                attributes={**attributes, "type": "gpu"},
+                troubles=troubles,
+            )
+        ]
+
+    def _lost(self, there: set[str]) -> Iterator[Device]:
+        """What was here at the last look and is not now: fallen off the bus, or a MIG instance that was removed."""
+        for device in self._seen.devices:
+            if device.name not in there and device.attributes["type"] == "gpu":
+                yield replace(device, troubles=(*_without_lost(device.troubles), self._health.lost(device.name)))
+
+
+def _without_lost(troubles: Sequence[Trouble]) -> list[Trouble]:
+    return [trouble for trouble in troubles if trouble.name != "lost"]
+
+
+def _attributes(handle: Any, uuid: str, minor: int, driver: str) -> dict[str, Attribute]:
+    name = _text(pynvml.nvmlDeviceGetName(handle))
+    major, lesser = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
+    bus = _text(pynvml.nvmlDeviceGetPciInfo(handle).busId).lower()[-12:]
+    found = _MODEL.search(name)
+    return {
+        "vendor": "nvidia",
+        "productName": name,
+        "model": found[1] if found else name.removeprefix("NVIDIA ").replace(" ", "-"),
+        "uuid": uuid,
+        "minor": minor,
+        "driverVersion": Version(_semantic(driver)),
+        "cudaComputeCapability": Version(f"{major}.{lesser}.0"),
+        f"{DOMAIN}/pciBusID": bus,
+    }
+
+
+def _instances(handle: Any, minor: int, parent: dict[str, Attribute]) -> Iterator[Device]:
+    """The MIG instances that are cut on a GPU."""
+    for number in range(pynvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
+        try:
+            instance = pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, number)
+        except pynvml.NVMLError_NotFound:
+            continue
+        profile = _PROFILE.search(_text(pynvml.nvmlDeviceGetName(instance)))
+        group = pynvml.nvmlDeviceGetGpuInstanceId(instance)
+        compute = pynvml.nvmlDeviceGetComputeInstanceId(instance)
+        own: dict[str, Attribute] = {
+            "type": "mig",
+            "uuid": _text(pynvml.nvmlDeviceGetUUID(instance)),
+            "parentUUID": parent["uuid"],
+            "profile": profile[1] if profile else "unknown",
+            "gpuInstance": group,
+            "computeInstance": compute,
+        }
+        yield Device(
+            name=f"gpu-{minor}-mig-{group}-{compute}",
+            memory=_memory(instance),
+            levels=frozenset(("partition",)),
+            attributes={**parent, **own},
+            shared=False,
+        )
+
+
+def _nodes(device: Device) -> list[str]:
+    """The device nodes of a GPU."""
+    if device.attributes["type"] == "gpu":
+        return [f"/dev/nvidia{device.attributes['minor']}"]
+    return [f"/dev/nvidia{device.attributes['minor']}", *mig_nodes(device)]
+
+
+def mig_nodes(device: Device, table: str = "/proc/driver/nvidia-caps/mig-minors") -> list[str]:
+    """The capability nodes of a MIG instance, from the driver's table (`gpu0/gi1/ci0/access 13`)."""
+    a = device.attributes
+    group = f"gpu{a['minor']}/gi{a['gpuInstance']}"
+    wanted = (f"{group}/access", f"{group}/ci{a['computeInstance']}/access")
+    try:
+        with open(table, encoding="utf-8") as lines:  # noqa: PTH123 -- a plain file of the driver
+            numbers = dict(line.split() for line in lines if line.strip())
+        return [f"/dev/nvidia-caps/nvidia-cap{numbers[name]}" for name in wanted]
+    except (OSError, ValueError, KeyError) as error:
+        raise TransientError(f"{device.name}: the driver's table {table} does not list it: {error}") from error
+
+
+def _used(device: Device) -> Iterator[Sample]:
+    with _foreign(f"the use of {device.name} cannot be read"):
+        handle = pynvml.nvmlDeviceGetHandleByUUID(str(device.attributes["uuid"]))
+        busy = {sample.pid: sample.smUtil for sample in _samples(handle)}
+        for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle):
+            yield Sample(device.name, process.pid, process.usedGpuMemory or 0, busy.get(process.pid, 0) * 10)
+
+
+def _samples(handle: Any) -> Sequence[Any]:
+    """The newest sample of each process; none where nothing ran, or on MIG."""
+    try:
+        found = pynvml.nvmlDeviceGetProcessUtilization(handle, 0)
+    except (pynvml.NVMLError_NotFound, pynvml.NVMLError_NotSupported):
+        return ()
+    return sorted(found, key=lambda sample: sample.timeStamp)
+
+
+def _in_mig_mode(handle: Any) -> bool:
+    try:
+        return bool(pynvml.nvmlDeviceGetMigMode(handle)[0] == pynvml.NVML_DEVICE_MIG_ENABLE)
+    except pynvml.NVMLError_NotSupported:
+        return False
+
+
+def _memory(handle: Any) -> int:
+    """In bytes, whole MiB: shares are cut in MiB."""
+    total: int = pynvml.nvmlDeviceGetMemoryInfo(handle).total
+    return total // MIB * MIB
+
+
+def _limited(shares: Sequence[Share]) -> list[tuple[Share, ...]]:
+    """The shares that may have a daemon, by claim and request."""
+    mine = [share for share in shares if share.level in MPS_LEVELS]
+    return [tuple(group) for _, group in groupby(mine, lambda share: (share.claim.uid, share.request))]
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _semantic(version: str) -> str:
+    """A driver's version as Kubernetes wants versions: three numbers without leading zeros."""
+    numbers = [str(int(part)) for part in version.split(".") if part.isdigit()]
+    return ".".join([*numbers, "0", "0"][:3])
+
+
+@contextmanager
+def _foreign(what: str) -> Iterator[None]:
+    """NVML's errors as ours."""
+    try:
+        yield
+    except pynvml.NVMLError as error:
+        raise TransientError(f"{what} ({error})") from error

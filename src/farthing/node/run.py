@@ -1,0 +1,227 @@
+"""Putting a node driver together and keeping it running: sockets, inventory, slices, sweeping.
+
+Ending it undoes nothing: what is prepared stays prepared, and the next driver goes on from the records.
+"""
+
+import asyncio
+import contextlib
+import datetime as dt
+import signal
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from prometheus_client import start_http_server
+
+from farthing.kube.connection import Connection
+from farthing.kube.resources import claim_path
+from farthing.model.cluster import OWN_DRIVER, Key
+from farthing.model.errors import FarthingError
+from farthing.node.cdi import Cdi
+from farthing.node.checkpoint import Checkpoint, Record
+from farthing.node.devices import Inventory, Vendor
+from farthing.node.health import HealthBoard, Sight
+from farthing.node.metrics import NodeMetrics
+from farthing.node.prepare import Preparer
+from farthing.node.publish import Publisher
+from farthing.node.report import device_status, report
+from farthing.node.server import Service, Sockets
+from farthing.node.share import ClaimName
+from farthing.node.use import uses
+
+_log = structlog.get_logger(__name__)
+
+_GIVE_WAY_SECONDS: Final = 0.05
+_LAST_SECONDS: Final = 5.0
+_PROC: Final = Path("/proc")
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a driver runs. `look_seconds` between looks at the devices, `sweep_seconds` between searches for leftovers.
+
+    `metrics_port` 0 means no metrics server.
+    """
+
+    node: str
+    kubelet: Path
+    cdi: Path
+    instance: str = ""
+    kubeconfig: Path | None = None
+    context: str = ""
+    look_seconds: float = 15.0
+    sweep_seconds: float = 300.0
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 0
+
+
+def stamp() -> str:
+    """Now, as Kubernetes writes it."""
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def run(settings: Settings, vendor: Vendor) -> None:
+    """Be the node driver until told to stop (SIGTERM, SIGINT)."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        connection = await stack.enter_async_context(Connection.from_kubeconfig(settings.kubeconfig, settings.context))
+        driver = Driver(settings, vendor, connection)
+        if settings.metrics_port:
+            start_http_server(settings.metrics_port, settings.metrics_host, registry=driver.metrics.registry)
+        await driver.look()
+        await driver.service.start()
+        stack.push_async_callback(driver.service.stop)
+        await _until(
+            stop, [driver.publisher.run(), driver.keep_looking(), driver.keep_sweeping(), driver.keep_reporting()]
+        )
+        await driver.finish()
+
+
+async def _until(stop: asyncio.Event, works: list[Any]) -> None:
+    """Work until told to stop; an error of one ends all."""
+    tasks = [asyncio.create_task(work) for work in works]
+    ending = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait([*tasks, ending], return_when=asyncio.FIRST_COMPLETED)
+    for task in (*tasks, ending):
+        task.cancel()
+    await asyncio.gather(*tasks, ending, return_exceptions=True)
+    for task in done - {ending}:
+        task.result()
+
+
+class Driver:
+    """The parts of one driver and what they do for each other."""
+
+    def __init__(self, settings: Settings, vendor: Vendor, connection: Connection) -> None:
+        sockets = Sockets(settings.kubelet, OWN_DRIVER, settings.instance)
+        boot = _BOOT.read_text(encoding="utf-8").strip()
+        self._settings = settings
+        self._vendor = vendor
+        self._connection = connection
+        self._reports: asyncio.Queue[tuple[Record, str]] = asyncio.Queue()
+        self.metrics = NodeMetrics()
+        self.publisher = Publisher(connection, settings.node, OWN_DRIVER)
+        self.health = HealthBoard()
+        self.preparer = Preparer(
+            vendor=vendor,
+            checkpoint=Checkpoint(sockets.folder / "claims", boot),
+            cdi=Cdi(settings.cdi),
+            fetch=self._fetch,
+            driver=OWN_DRIVER,
+            pool=settings.node,
+            lock=sockets.folder / "serialize.lock",
+        )
+        self.service = Service(
+            self.preparer, self.health, sockets, self._registered, self._prepared, self._timer, time.monotonic
+        )
+
+    async def look(self) -> None:
+        """See what is here, and tell everybody. Where the library does not answer, what was seen last is broken."""
+        try:
+            inventory = await asyncio.to_thread(self._vendor.look)
+        except FarthingError as error:
+            self.metrics.blind.inc()
+            _log.error("cannot look at the devices", error=str(error))
+            if not self.preparer.inventory.devices:
+                raise
+            return
+        if inventory != self.preparer.inventory:
+            _tell(self.preparer.inventory, inventory)
+        self.preparer.inventory = inventory
+        self.publisher.show(inventory)
+        await self.health.post(Sight(inventory, time.time()))
+        self._count(inventory)
+        await self._sample(inventory)
+
+    async def _sample(self, inventory: Inventory) -> None:
+        """Who uses how much; what cannot be read is left out until the next look."""
+        shares = [share for record in self.preparer.checkpoint for share in record.shares if not share.admin]
+        try:
+            samples = await asyncio.to_thread(self._vendor.used)
+        except FarthingError as error:
+            self.metrics.blind.inc()
+            _log.warning("cannot read the use of the devices", error=str(error))
+            return
+        self.metrics.use.uses = uses(samples, shares, inventory, _PROC)
+
+    async def keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.look_seconds)
+            await self.look()
+
+    async def keep_sweeping(self) -> None:
+        """Search for what nothing holds any more: at once, since we may have been away, then now and then."""
+        while True:
+            try:
+                gone = await self.preparer.sweep()
+                self.metrics.swept.inc(len(gone))
+                for name in gone:
+                    _log.warning("undone, since nothing held it any more", claim=str(name))
+            except FarthingError as error:
+                _log.warning("sweeping interrupted", error=str(error))
+            self.metrics.claims.set(len(self.preparer.checkpoint))
+            await asyncio.sleep(self._settings.sweep_seconds)
+
+    async def finish(self) -> None:
+        """Write the last reports, as far as there is time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_SECONDS):
+                while not self._reports.empty():
+                    await self._report(*self._reports.get_nowait())
+
+    async def _fetch(self, name: ClaimName) -> dict[str, Any]:
+        return await self._connection.get(claim_path(Key(name.namespace, name.name)))
+
+    def _registered(self, taken: bool, error: str) -> None:
+        self.metrics.registered.set(int(taken))
+        if taken:
+            _log.info("kubelet has taken the driver")
+            self.publisher.look_again()
+        else:
+            _log.error("kubelet has not taken the driver", error=error)
+
+    def _prepared(self, record: Record) -> None:
+        """Have the claim's status written, without letting the container wait for it."""
+        self._reports.put_nowait((record, stamp()))
+
+    async def keep_reporting(self) -> None:
+        """One claim after another, and none while kubelet waits for us: containers go before reports."""
+        while True:
+            record, at = await self._reports.get()
+            while self.service.busy:  # noqa: ASYNC110 -- a number, not an event
+                await asyncio.sleep(_GIVE_WAY_SECONDS)
+            await self._report(record, at)
+
+    async def _report(self, record: Record, at: str) -> None:
+        devices = device_status(record, OWN_DRIVER, self._settings.node, self.preparer.inventory, at)
+        await report(self._connection, record, devices)
+
+    def _timer(self, call: str, outcome: str, seconds: float) -> None:
+        self.metrics.calls.labels(call, outcome).observe(seconds)
+        self.metrics.claims.set(len(self.preparer.checkpoint))
+
+    def _count(self, inventory: Inventory) -> None:
+        states = ["broken" if d.broken else "warned" if d.troubles else "well" for d in inventory.devices]
+        for state in ("well", "warned", "broken"):
+            self.metrics.devices.labels(state).set(states.count(state))
+
+
+def _tell(before: Inventory, now: Inventory) -> None:
+    """Log what changed about the devices."""
+    for device in now.devices:
+        known = before.device(device.name)
+        if known is None:
+            _log.info("device", name=device.name, memory=device.memory, levels=sorted(device.levels))
+        for trouble in set(device.troubles) - set(known.troubles if known else ()):
+            _log.error("device in trouble", name=device.name, what=trouble.sentence, effect=trouble.effect)
+        for trouble in set(known.troubles if known else ()) - set(device.troubles):
+            _log.info("device recovered", name=device.name, what=trouble.sentence)
+    for device in before.devices:
+        if now.device(device.name) is None:
+            _log.error("device is gone", name=device.name)

@@ -1,0 +1,125 @@
+"""What a claim was given on this node, read from its allocation. Bad input ends here.
+
+The claim comes from the API server, but its configuration was written by whoever wrote the claim: everything is
+checked, and nothing of it becomes a path or a command.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final, get_args
+
+from farthing.kube.share import API_VERSION, KIND, is_share
+from farthing.model.ask import Isolation
+from farthing.model.errors import InvalidError
+from farthing.model.quantity import whole_units
+
+_UID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
+_LEVELS: Final[tuple[Isolation, ...]] = get_args(Isolation)
+
+
+@dataclass(frozen=True)
+class ClaimName:
+    """Which claim. `uid` is safe as part of a file's name."""
+
+    namespace: str
+    name: str
+    uid: str
+
+    def __post_init__(self) -> None:
+        if not _UID.fullmatch(self.uid):
+            raise InvalidError("claim", f"{self.uid!r} is not the uid of a claim")
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Share:
+    """A part of one device, held by one claim. `memory` in bytes, `compute` in milli-GPU; None: the whole device's.
+
+    `team` is whom the share belongs to: at `soft`, `hard` and `shared` a device serves one team at a time. `pods` are
+    the uids of those that the claim was reserved for when it was read; they come and go, and the share is the same.
+    """
+
+    claim: ClaimName
+    request: str
+    device: str
+    share_id: str
+    level: Isolation
+    team: str
+    memory: int | None = None
+    compute: int | None = None
+    admin: bool = False
+    pods: tuple[str, ...] = field(default=(), compare=False)
+
+
+def shares_of(claim: dict[str, Any], driver: str, pool: str) -> tuple[Share, ...]:
+    """The shares that the claim's allocation gives of this node's devices.
+
+    Raises InvalidError where the claim is not allocated, or carries configuration for this driver that makes no sense.
+    """
+    meta = claim["metadata"]
+    name = ClaimName(meta["namespace"], meta["name"], meta["uid"])
+    allocation = (claim.get("status") or {}).get("allocation")
+    if not allocation:
+        raise InvalidError(f"claim {name}", "is not allocated")
+    devices = allocation.get("devices") or {}
+    mine = [r for r in devices.get("results") or [] if r["driver"] == driver]
+    strange = sorted({r["pool"] for r in mine} - {pool})
+    if strange:
+        raise InvalidError(f"claim {name}", f"was given devices of {', '.join(strange)}, and this is {pool}")
+    pods = tuple(sorted(user["uid"] for user in claim["status"].get("reservedFor") or [] if user["resource"] == "pods"))
+    terms = (_terms(name, devices.get("config") or [], driver, result) for result in mine)
+    return tuple(_share(name, result, level, team, pods) for result, (level, team) in zip(mine, terms, strict=True))
+
+
+def _terms(name: ClaimName, config: list[Any], driver: str, result: dict[str, Any]) -> tuple[Isolation, str]:
+    """Level and team in force. The last entry counts: the planner's stands behind the claim's own."""
+    level: Isolation | None = None
+    team = ""
+    for parameters in _parameters(config, driver, result["request"]):
+        if not is_share(parameters):
+            raise InvalidError(f"claim {name}", f"carries configuration that is not {API_VERSION} {KIND}")
+        level = _level(name, parameters.get("isolation") or level or "shared")
+        team = _text(name, "team", parameters.get("team") or team)
+    if level is None:
+        raise InvalidError(f"claim {name}", f"has no level of isolation in force; expected {API_VERSION} {KIND}")
+    return level, team
+
+
+def _parameters(config: list[Any], driver: str, request: str) -> Iterator[Any]:
+    for entry in config:
+        opaque = entry.get("opaque") or {}
+        requests = entry.get("requests") or []
+        if opaque.get("driver") == driver and (not requests or request.split("/", 1)[0] in requests):
+            yield opaque.get("parameters")
+
+
+def _level(name: ClaimName, value: object) -> Isolation:
+    found = next((level for level in _LEVELS if level == value), None)
+    if found is None:
+        raise InvalidError(f"claim {name}", f"isolation {value!r} is not one of {', '.join(_LEVELS)}")
+    return found
+
+
+def _text(name: ClaimName, field: str, value: object) -> str:
+    if not isinstance(value, str) or len(value) > 253 or not value.isprintable():
+        raise InvalidError(f"claim {name}", f"{field} {value!r} is not a name")
+    return value
+
+
+def _share(name: ClaimName, result: dict[str, Any], level: Isolation, team: str, pods: tuple[str, ...]) -> Share:
+    consumed = result.get("consumedCapacity") or {}
+    return Share(
+        claim=name,
+        request=result["request"],
+        device=result["device"],
+        share_id=result.get("shareID") or "",
+        level=level,
+        team=team,
+        memory=whole_units(str(consumed["memory"])) if "memory" in consumed else None,
+        compute=whole_units(str(consumed["compute"])) if "compute" in consumed else None,
+        admin=bool(result.get("adminAccess")),
+        pods=pods,
+    )

@@ -1,0 +1,68 @@
+"""A node driver may write of its own node and of nothing else; its manifest is one that Kubernetes takes."""
+
+import pytest
+import yaml
+
+from farthing.api.manifests import node_driver
+from farthing.api.names import NAMESPACE, NODE
+from farthing.kube.connection import Connection
+from farthing.model.errors import FarthingError
+
+pytestmark = pytest.mark.cluster
+SLICES = "/apis/resource.k8s.io/v1/resourceslices"
+
+
+def slice_of(node, driver="gpu.farthing.dev"):
+    pool = {"name": node, "generation": 1, "resourceSliceCount": 1}
+    return {
+        "metadata": {"name": f"{node}-x"},
+        "spec": {"driver": driver, "nodeName": node, "pool": pool, "devices": []},
+    }
+
+
+@pytest.fixture
+async def driver(installed, admin, tmp_path):
+    """Somebody with a token of the node driver, bound to node `mine`."""
+    node = await admin.create("/api/v1/nodes", {"metadata": {"name": "mine"}})
+    bound = {"apiVersion": "v1", "kind": "Node", "name": "mine", "uid": node["metadata"]["uid"]}
+    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{NODE}/token"
+    answer = await admin.create(path, {"spec": {"boundObjectRef": bound}})
+    config = tmp_path / "kubeconfig"
+    config.write_text(installed.plane.kubeconfig_text(answer["status"]["token"]))
+    async with Connection.from_kubeconfig(config) as connection:
+        yield connection
+    await admin.delete("/api/v1/nodes/mine")
+
+
+async def test_it_publishes_its_own_node(driver):
+    await driver.create(SLICES, slice_of("mine"))
+    await driver.delete(f"{SLICES}/mine-x")
+
+
+async def test_it_cannot_publish_another_node_or_another_driver(driver):
+    with pytest.raises(FarthingError, match="the node driver of mine writes slices"):
+        await driver.create(SLICES, slice_of("other"))
+    with pytest.raises(FarthingError, match="the node driver of mine writes slices"):
+        await driver.create(SLICES, slice_of("mine", "gpu.nvidia.com"))
+
+
+async def test_it_cannot_delete_the_slices_of_another_node(admin, driver):
+    await admin.create(SLICES, slice_of("other"))
+    try:
+        with pytest.raises(FarthingError, match="the node driver of mine writes slices"):
+            await driver.delete(f"{SLICES}/other-x")
+    finally:
+        await admin.delete(f"{SLICES}/other-x")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/secrets", "/api/v1/pods", "/api/v1/namespaces"])
+async def test_it_reads_nothing_that_it_does_not_need(driver, path):
+    with pytest.raises(FarthingError, match="forbidden"):
+        await driver.get(path)
+
+
+async def test_its_manifest_is_one_that_kubernetes_takes(admin):
+    manifest = yaml.safe_load(node_driver("example.org/farthing:1"))
+    path = f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets"
+    made = await admin.create(path, manifest, {"dryRun": "All", "fieldValidation": "Strict"})
+    assert made["spec"]["template"]["spec"]["containers"][0]["image"] == "example.org/farthing:1"

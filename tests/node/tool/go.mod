@@ -1,0 +1,3 @@
+module farthing.dev/tool
+
+go 1.26.0

@@ -1,0 +1,115 @@
+"""A node driver's parts without kubelet and without hardware: claims as the API server shows them, devices as values."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from farthing.model.ask import Isolation
+from farthing.model.errors import NotFoundError
+from farthing.node.cdi import Cdi
+from farthing.node.checkpoint import Checkpoint
+from farthing.node.devices import Device, Edits, Inventory, Sample
+from farthing.node.prepare import Preparer
+from farthing.node.share import ClaimName, Share
+
+DRIVER, NODE = "gpu.farthing.dev", "n1"
+GIB = 1 << 30
+EVERY_LEVEL: frozenset[Isolation] = frozenset(("shared", "soft", "hard"))
+
+
+def uid(number: int) -> str:
+    return f"00000000-0000-0000-0000-{number:012d}"
+
+
+def claim(
+    number: int, device: str = "gpu-0", *, compute: int = 250, level: str = "shared", team: str = "a"
+) -> dict[str, Any]:
+    """A claim that holds so many milli-GPU of an 80 GiB device."""
+    share = {"apiVersion": "farthing.dev/v1", "kind": "Share", "isolation": level, "team": team}
+    taken = {"compute": str(compute), "memory": str(80 * GIB * compute // 1000)}
+    result = {
+        "request": "gpu",
+        "driver": DRIVER,
+        "pool": NODE,
+        "device": device,
+        "shareID": f"s{number}",
+        "consumedCapacity": taken,
+    }
+    config = [{"source": "FromClaim", "requests": ["gpu"], "opaque": {"driver": DRIVER, "parameters": share}}]
+    return {
+        "metadata": {"namespace": "ns", "name": f"c{number}", "uid": uid(number)},
+        "status": {"allocation": {"devices": {"results": [result], "config": config}}},
+    }
+
+
+def name(number: int) -> ClaimName:
+    return ClaimName("ns", f"c{number}", uid(number))
+
+
+@dataclass
+class Bench:
+    """Hardware that remembers what is open."""
+
+    opened: set[str] = field(default_factory=set)
+    error: Exception | None = None
+
+    def look(self) -> Inventory:
+        return Inventory((Device("gpu-0", 80 * GIB, EVERY_LEVEL), Device("gpu-1", 80 * GIB, frozenset({"shared"}))))
+
+    def open(self, shares: tuple[Share, ...]) -> Edits:
+        if self.error:
+            raise self.error
+        self.opened |= {share.share_id for share in shares}
+        return Edits(env={"OPEN": "yes"})
+
+    def close(self, shares: tuple[Share, ...], others: tuple[Share, ...]) -> None:  # noqa: ARG002 -- as the seam has it
+        self.opened -= {share.share_id for share in shares}
+
+    def used(self) -> tuple[Sample, ...]:
+        return ()
+
+
+@dataclass
+class Rig:
+    """One node. `restart` is a new driver on the same disk."""
+
+    folder: Path
+    claims: dict[str, dict[str, Any]] = field(default_factory=dict)
+    bench: Bench = field(default_factory=Bench)
+    away: Exception | None = None
+    boot: str = "boot-1"
+
+    def give(self, number: int, *args: Any, **more: Any) -> ClaimName:
+        found = claim(number, *args, **more)
+        self.claims[found["metadata"]["name"]] = found
+        return name(number)
+
+    async def fetch(self, wanted: ClaimName) -> dict[str, Any]:
+        if self.away:
+            raise self.away
+        if wanted.name not in self.claims:
+            raise NotFoundError(f"no claim {wanted}")
+        return self.claims[wanted.name]
+
+    def restart(self) -> Preparer:
+        return Preparer(
+            self.bench,
+            Checkpoint(self.folder / "claims", self.boot),
+            Cdi(self.folder / "cdi"),
+            self.fetch,
+            DRIVER,
+            NODE,
+            self.folder / "serialize.lock",
+            self.bench.look(),
+        )
+
+    def left(self) -> list[str]:
+        """What lies on the disk for claims."""
+        return sorted(p.name for part in ("claims", "cdi") for p in (self.folder / part).glob("*"))
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    return Rig(tmp_path)

@@ -1,0 +1,212 @@
+"""NVIDIA's own binding, against a library compiled here with the same ABI: devices, MIG, health, use, isolation.
+
+It runs in a process of its own, since a library once loaded stays.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+SOURCE = Path(__file__).parent / "nvml" / "nvml.c"
+MACHINE = """
+driver: 570.86.10
+count: 3
+gpu0: {uuid: GPU-0, name: NVIDIA H100 80GB HBM3, minor: 0, capability: 9.0, memory: 85520809984, bus: "00000000:1B:00.0", mig: 0, ecc: 0, remapped: "0,0,0,0", temperature: 40, slowdown: 90}
+gpu1:
+  uuid: GPU-1
+  name: NVIDIA A100-SXM4-40GB
+  minor: 1
+  capability: 8.0
+  memory: 42949672960
+  bus: "00000000:3B:00.0"
+  mig: 1
+  mig0: {uuid: MIG-0, name: NVIDIA A100-SXM4-40GB MIG 1g.5gb, memory: 5100273664, gi: 7, ci: 0}
+  mig1: {uuid: MIG-1, name: NVIDIA A100-SXM4-40GB MIG 3g.20gb, memory: 20937965568, gi: 2, ci: 0}
+gpu2: {uuid: GPU-2, name: NVIDIA L4, minor: 2, capability: 8.9, memory: 24152899584, bus: "00000000:5B:00.0", noevents: 1}
+"""
+PROBE = """
+import dataclasses, json, sys, structlog
+from pathlib import Path
+structlog.configure(logger_factory=structlog.WriteLoggerFactory(sys.stderr))
+from farthing.model.errors import FarthingError
+from farthing.node.nvidia import Nvidia
+mps = object() if sys.argv[1] == "mps" else None
+if mps:
+    from farthing.node.mps import MpsDaemons
+    mps = MpsDaemons(Path(sys.argv[2]), "none")
+for line in sys.stdin:
+    word = line.strip()
+    try:
+        if word == "start":
+            vendor = Nvidia(mps, lambda: "T")
+            answer = {}
+        elif word == "look":
+            answer = {d.name: {"memory": d.memory, "levels": sorted(d.levels), "shared": d.shared, "attributes": {k: getattr(v, "text", v) for k, v in d.attributes.items()}, "troubles": [[t.name, t.value, t.effect] for t in d.troubles]} for d in vendor.look().devices}
+        elif word == "used":
+            answer = [dataclasses.asdict(s) for s in vendor.used()]
+    except FarthingError as error:
+        answer = {"error": str(error)}
+    print(json.dumps(answer), flush=True)
+"""
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory):
+    if not shutil.which("gcc"):
+        pytest.skip("no gcc: the stand-in for NVML cannot be compiled")
+    folder = tmp_path_factory.mktemp("nvml")
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(folder / "libnvidia-ml.so.1"), str(SOURCE)], check=True)
+    return folder
+
+
+def flat(value, prefix=""):
+    for key, one in value.items():
+        if isinstance(one, dict):
+            yield from flat(one, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}={one}"
+
+
+class Machine:
+    """One process with the binding, and what the library tells it."""
+
+    def __init__(self, library, folder, mps):
+        self.state = yaml.safe_load(MACHINE)
+        self._file = folder / "machine"
+        self.write()
+        environment = {**os.environ, "LD_LIBRARY_PATH": str(library), "FAKE_NVML": str(self._file)}
+        command = [sys.executable, "-c", PROBE, "mps" if mps else "plain", str(folder / "mps")]
+        self.process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def write(self):
+        self._file.write_text("\n".join(flat(self.state)) + "\n")
+
+    def change(self, gpu, **more):
+        self.state[gpu].update(more)
+        self.write()
+
+    def ask(self, word):
+        self.process.stdin.write(f"{word}\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait(10)
+
+
+@pytest.fixture
+def start(library, tmp_path):
+    made = []
+
+    def begin(*, mps=True):
+        made.append(Machine(library, tmp_path, mps))
+        made[0].ask("start")
+        return made[0]
+
+    yield begin
+    for machine in made:
+        machine.end()
+
+
+def test_gpus_are_found_with_upstreams_attributes(start):
+    gpu = start().ask("look")["gpu-0"]
+    assert gpu["memory"] == 85520809984 // (1 << 20) * (1 << 20)
+    assert gpu["attributes"] == {
+        "vendor": "nvidia",
+        "type": "gpu",
+        "productName": "NVIDIA H100 80GB HBM3",
+        "model": "H100",
+        "uuid": "GPU-0",
+        "minor": 0,
+        "driverVersion": "570.86.10",
+        "cudaComputeCapability": "9.0.0",
+        "resource.kubernetes.io/pciBusID": "0000:1b:00.0",
+    }
+
+
+def test_a_gpu_in_mig_mode_is_its_instances(start):
+    found = start().ask("look")
+    assert set(found) == {"gpu-0", "gpu-1-mig-7-0", "gpu-1-mig-2-0", "gpu-2"}
+    instance = found["gpu-1-mig-2-0"]
+    assert instance["levels"] == ["partition"]
+    assert instance["shared"] is False
+    assert instance["attributes"]["profile"] == "3g.20gb"
+    assert instance["attributes"]["parentUUID"] == "GPU-1"
+    assert instance["attributes"]["uuid"] == "MIG-1"
+
+
+def test_without_an_mps_daemon_its_levels_are_not_offered(start):
+    assert start(mps=False).ask("look")["gpu-0"]["levels"] == ["shared"]
+
+
+def test_with_one_they_are(start):
+    assert start().ask("look")["gpu-0"]["levels"] == ["hard", "shared", "soft"]
+
+
+@pytest.mark.parametrize(
+    ("change", "trouble"),
+    [
+        ({"xid": 79}, ["xid", "79", "NoExecute"]),
+        ({"remapped": "0,1,0,1"}, ["ecc", "remap-failed", "NoExecute"]),
+        ({"remapped": "0,1,1,0"}, ["ecc", "remap-pending", "None"]),
+        ({"ecc": 3}, ["ecc", "uncorrected", "NoSchedule"]),
+        ({"temperature": 86}, ["thermal", "hot", "None"]),
+    ],
+)
+def test_what_is_wrong_is_told(start, change, trouble):
+    machine = start()
+    assert machine.ask("look")["gpu-0"]["troubles"] == []
+    machine.change("gpu0", **change)
+    assert machine.ask("look")["gpu-0"]["troubles"] == [trouble]
+    assert machine.ask("look")["gpu-2"]["troubles"] == []
+
+
+def test_an_xid_of_a_programs_own_making_is_no_trouble(start):
+    machine = start()
+    machine.ask("look")
+    machine.change("gpu0", xid=31)
+    assert machine.ask("look")["gpu-0"]["troubles"] == []
+
+
+def test_heat_passes_and_an_xid_stays(start):
+    machine = start()
+    machine.ask("look")
+    machine.change("gpu0", temperature=89, xid=48)
+    machine.ask("look")
+    machine.change("gpu0", temperature=50)
+    assert machine.ask("look")["gpu-0"]["troubles"] == [["xid", "48", "NoExecute"]]
+
+
+def test_a_gpu_that_fell_off_the_bus_is_kept_and_broken_and_comes_back(start):
+    machine = start()
+    machine.ask("look")
+    machine.change("gpu0", error=15)
+    assert machine.ask("look")["gpu-0"]["troubles"] == [["lost", "bus", "NoExecute"]]
+    assert machine.ask("look")["gpu-0"]["troubles"] == [["lost", "bus", "NoExecute"]]
+    del machine.state["gpu0"]["error"]
+    machine.write()
+    assert machine.ask("look")["gpu-0"]["troubles"] == []
+
+
+def test_an_nvml_that_does_not_answer_is_an_error_with_a_hint(start):
+    machine = start()
+    machine.state.clear()
+    machine.write()
+    assert "cannot be listed" in machine.ask("look")["error"]
+
+
+def test_who_uses_how_much_is_read_by_process(start):
+    machine = start()
+    machine.change("gpu0", process="4711,1073741824,37")
+    machine.ask("look")
+    assert {"device": "gpu-0", "process": 4711, "memory": 1 << 30, "busy": 370} in machine.ask("used")

@@ -1,0 +1,295 @@
+"""Preparing is idempotent, survives its end at any point, and refuses what the node's own books do not allow."""
+
+import asyncio
+import contextlib
+import json
+import os
+
+import pytest
+
+from farthing.model.errors import FarthingError, InvalidError, NotFoundError, TransientError, UnsupportedError
+from farthing.node import cdi as cdi_module
+from farthing.node import checkpoint as checkpoint_module
+from farthing.node.cdi import Cdi
+from tests.unit.node.conftest import name, uid
+
+
+async def test_preparing_twice_is_preparing_once(rig):
+    claim = rig.give(1)
+    driver = rig.restart()
+    first = await driver.prepare(claim)
+    before = rig.left()
+    assert await driver.prepare(claim) == first
+    assert rig.left() == before == [f"{uid(1)}.json", f"farthing.dev-gpu_{uid(1)}.json"]
+
+
+async def test_the_cdi_file_tells_the_container_what_it_got(rig):
+    await rig.restart().prepare(rig.give(1))
+    (device,) = json.loads(Cdi(rig.folder / "cdi").path(uid(1)).read_text())["devices"]
+    assert device["name"] == f"{uid(1)}-gpu"
+    env = set(device["containerEdits"]["env"])
+    assert {"FARTHING_CLAIM=ns/c1", "FARTHING_COMPUTE_MILLI=250", "FARTHING_MEMORY_MIB=20480", "OPEN=yes"} <= env
+
+
+async def test_unpreparing_leaves_nothing_and_may_be_done_again(rig):
+    claim = rig.give(1)
+    driver = rig.restart()
+    await driver.prepare(claim)
+    await driver.unprepare(claim)
+    await driver.unprepare(claim)
+    assert rig.left() == []
+    assert rig.bench.opened == set()
+
+
+async def test_unpreparing_does_not_need_the_claim_any_more(rig):
+    claim = rig.give(1)
+    await rig.restart().prepare(claim)
+    rig.claims.clear()
+    rig.away = TransientError("the API server is away")
+    await rig.restart().unprepare(claim)
+    assert rig.left() == []
+
+
+class KilledError(BaseException):
+    """The end of the process."""
+
+
+@pytest.mark.parametrize("step", range(1, 12))
+@pytest.mark.parametrize(
+    ("work", "then"), [("prepare", "prepare"), ("prepare", "unprepare"), ("unprepare", "unprepare")]
+)
+async def test_killed_at_any_write_the_next_driver_ends_at_the_same_place(rig, monkeypatch, step, work, then):
+    """Each rename and each removal is a step; the process ends before the chosen one is done."""
+    claim = rig.give(1)
+    if work == "unprepare":
+        await rig.restart().prepare(claim)
+    steps = 0
+
+    def dying(real):
+        def act(*args, **more):
+            nonlocal steps
+            steps += 1
+            if steps == step:
+                raise KilledError
+            return real(*args, **more)
+
+        return act
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", dying(os.replace))
+        patch.setattr(os, "unlink", dying(os.unlink))
+        patch.setattr(cdi_module.Path, "unlink", dying(cdi_module.Path.unlink))
+        with contextlib.suppress(KilledError):
+            await getattr(rig.restart(), work)(claim)
+    after = rig.restart()
+    await getattr(after, then)(claim)
+    if then == "prepare":
+        assert rig.left() == [f"{uid(1)}.json", f"farthing.dev-gpu_{uid(1)}.json"]
+        assert rig.bench.opened == {"s1"}
+        await after.unprepare(claim)
+    assert rig.left() == []
+    assert rig.bench.opened == set()
+
+
+async def test_what_fails_to_open_leaves_nothing(rig):
+    claim = rig.give(1)
+    rig.bench.error = TransientError("the device does not answer")
+    with pytest.raises(TransientError, match="does not answer"):
+        await rig.restart().prepare(claim)
+    assert rig.left() == []
+
+
+async def test_a_container_starts_again_while_the_api_server_is_away(rig):
+    claim = rig.give(1)
+    await rig.restart().prepare(claim)
+    rig.away = TransientError("away")
+    assert (await rig.restart().prepare(claim)).state == "prepared"
+    with pytest.raises(TransientError, match="cannot be asked"):
+        await rig.restart().prepare(name(2))
+
+
+async def test_another_claim_of_the_same_name_is_not_prepared(rig):
+    rig.give(1)
+    rig.claims["c1"]["metadata"]["uid"] = uid(9)
+    with pytest.raises(NotFoundError, match="another one"):
+        await rig.restart().prepare(name(1))
+
+
+async def test_a_claim_allocated_anew_is_prepared_anew(rig):
+    driver = rig.restart()
+    await driver.prepare(rig.give(1, compute=250))
+    record = await driver.prepare(rig.give(1, compute=500))
+    assert record.shares[0].compute == 500
+
+
+async def test_another_pod_of_the_same_claim_changes_nothing_but_who_uses_it(rig):
+    driver = rig.restart()
+    await driver.prepare(rig.give(1))
+    opened = rig.bench.opened.copy()
+    rig.claims["c1"]["status"]["reservedFor"] = [{"resource": "pods", "name": "p", "uid": "second"}]
+    rig.bench.error = AssertionError("must not be opened again")
+    record = await driver.prepare(name(1))
+    assert record.shares[0].pods == ("second",)
+    assert rig.bench.opened == opened
+
+
+# Beside each other ----------------------------------------------------------------------------------------------------
+
+
+async def test_never_more_than_the_device_has(rig):
+    driver = rig.restart()
+    for number in range(4):
+        await driver.prepare(rig.give(number))
+    with pytest.raises(UnsupportedError, match="ShareConflict: 100Gi of gpu-0 would be used"):
+        await driver.prepare(rig.give(9))
+
+
+async def test_one_level_on_a_device_at_a_time(rig):
+    driver = rig.restart()
+    await driver.prepare(rig.give(1, level="shared"))
+    with pytest.raises(UnsupportedError, match="ShareConflict: gpu-0 is used at shared by ns/c1"):
+        await driver.prepare(rig.give(2, level="hard"))
+
+
+async def test_one_team_on_a_device_at_a_time(rig):
+    driver = rig.restart()
+    await driver.prepare(rig.give(1, team="a"))
+    with pytest.raises(UnsupportedError, match="team a"):
+        await driver.prepare(rig.give(2, team="b"))
+
+
+async def test_a_neighbour_whose_claim_is_over_makes_room(rig):
+    driver = rig.restart()
+    await driver.prepare(rig.give(1, team="a"))
+    del rig.claims["c1"]
+    await driver.prepare(rig.give(2, team="b"))
+    assert f"{uid(1)}.json" not in rig.left()
+
+
+async def test_a_level_that_the_device_cannot_deliver_is_refused(rig):
+    with pytest.raises(UnsupportedError, match="IsolationUnavailable: gpu-1 cannot deliver hard"):
+        await rig.restart().prepare(rig.give(1, "gpu-1", level="hard"))
+
+
+async def test_a_device_that_is_not_here_is_refused(rig):
+    with pytest.raises(UnsupportedError, match="DeviceLost: this node has no device gpu-7"):
+        await rig.restart().prepare(rig.give(1, "gpu-7"))
+
+
+# Leftovers ------------------------------------------------------------------------------------------------------------
+
+
+async def test_after_a_boot_the_leftovers_of_the_former_are_cleared(rig):
+    await rig.restart().prepare(rig.give(1))
+    rig.boot = "boot-2"
+    driver = rig.restart()
+    await driver.unprepare(name(2))
+    assert rig.left() == []
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda text: text[:-5],
+        lambda text: "",
+        lambda text: text.replace('"compute": 250', '"compute": 251'),
+        lambda text: text.replace('"version": 1', '"version": 2'),
+    ],
+    ids=["cut short", "empty", "changed", "of another version"],
+)
+async def test_a_spoiled_record_is_moved_aside_and_made_anew_from_the_claim(rig, spoil):
+    await rig.restart().prepare(rig.give(1))
+    path = rig.folder / "claims" / f"{uid(1)}.json"
+    path.write_text(spoil(path.read_text()))
+    driver = rig.restart()
+    await driver.unprepare(name(2))
+    await driver.sweep()
+    assert f"{uid(1)}.corrupt" in rig.left()
+    assert driver.checkpoint.get(uid(1)).state == "prepared"
+
+
+async def test_sweeping_undoes_what_no_claim_holds(rig):
+    driver = rig.restart()
+    await driver.prepare(rig.give(1))
+    await driver.prepare(rig.give(2))
+    del rig.claims["c1"]
+    assert await driver.sweep() == (name(1),)
+    assert rig.bench.opened == {"s2"}
+
+
+async def test_sweeping_touches_nothing_while_nobody_can_say(rig):
+    driver = rig.restart()
+    await driver.prepare(rig.give(1))
+    rig.away = TransientError("away")
+    assert await driver.sweep() == ()
+    assert rig.bench.opened == {"s1"}
+
+
+async def test_a_cdi_file_of_nobody_is_removed(rig):
+    driver = rig.restart()
+    await driver.prepare(rig.give(1))
+    (rig.folder / "claims" / f"{uid(1)}.json").unlink()
+    rig.claims.clear()
+    await rig.restart().sweep()
+    assert rig.left() == []
+
+
+async def test_a_full_disk_is_said_and_leaves_nothing_half(rig, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint_module.Path, "write_text", lambda *a, **k: full())
+        with pytest.raises(TransientError, match="No space left"):
+            await rig.restart().prepare(rig.give(1))
+    assert rig.left() == []
+
+
+async def test_two_drivers_see_each_others_work(rig):
+    old, new = rig.restart(), rig.restart()
+    await old.prepare(rig.give(1, team="a"))
+    with pytest.raises(UnsupportedError, match="team a"):
+        await new.prepare(rig.give(2, team="b"))
+    await new.unprepare(name(1))
+    await old.prepare(rig.give(2, team="b"))
+
+
+async def test_many_at_once_never_get_more_than_there_is(rig):
+    drivers = [rig.restart(), rig.restart()]
+    claims = [rig.give(number) for number in range(12)]
+    done = await asyncio.gather(*(drivers[i % 2].prepare(c) for i, c in enumerate(claims)), return_exceptions=True)
+    assert sum(not isinstance(found, FarthingError) for found in done) == 4
+
+
+# Bad input ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", ["", "../../etc/passwd", "a/b", "x" * 64, "a b", "a\n"])
+def test_a_uid_that_is_no_uid_is_refused_before_it_is_a_path(bad):
+    with pytest.raises(InvalidError, match="not the uid"):
+        type(name(1))("ns", "c", bad)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"isolation": "harder"}, "isolation 'harder' is not one of"),
+        ({"kind": "GpuConfig"}, "not farthing.dev/v1 Share"),
+        ({"team": 7}, "team 7 is not a name"),
+        ({"team": "a\nb"}, "is not a name"),
+    ],
+)
+async def test_configuration_that_makes_no_sense_is_refused(rig, change, said):
+    claim = rig.give(1)
+    parameters = rig.claims["c1"]["status"]["allocation"]["devices"]["config"][0]["opaque"]["parameters"]
+    parameters.update(change)
+    with pytest.raises(InvalidError, match=said):
+        await rig.restart().prepare(claim)
+    assert rig.left() == []
+
+
+async def test_a_claim_that_holds_nothing_is_refused(rig):
+    claim = rig.give(1)
+    rig.claims["c1"]["status"] = {}
+    with pytest.raises(InvalidError, match="is not allocated"):
+        await rig.restart().prepare(claim)
