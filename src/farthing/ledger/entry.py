@@ -12,7 +12,7 @@ entry that turns out wrong is reversed by an entry of its own, and followed by a
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from farthing.ledger.interval import DAY, Interval
 from farthing.ledger.money import apportion
@@ -23,7 +23,7 @@ EntryKind = Literal["device", "idle"]
 RuleKind = Literal["none", "quota", "use"]
 
 OUTSIDE: Final = ("capacity", "adjustment")
-"""Accounts that money comes out of; what is debited to all others is what was charged."""
+"""Accounts that money comes out of, or goes back to; what the others hold is what was charged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,30 @@ class Posting:
     milli_gpu_seconds: int = 0
     mib_seconds: int = 0
 
-    @property
-    def charged(self) -> int:
-        """What it adds to what was charged: positive towards a user of capacity, negative back."""
-        if self.debit.startswith(OUTSIDE):
-            return -self.amount
-        return self.amount
+
+class Movement(NamedTuple):
+    """What a posting does to what was charged, by kind; what comes out of the `OUTSIDE` accounts is not counted."""
+
+    kind: PostingKind
+    team: str
+    namespace: str
+    workload: str
+    isolation: str
+    amount: int
+    seconds: int
+    milli_gpu_seconds: int
+    mib_seconds: int
+
+
+def movements(posting: Posting) -> Iterator[Movement]:
+    """One posting's movements: idle that is shared out moves from idle to a team, everything else is one."""
+    quantities = (posting.seconds, posting.milli_gpu_seconds, posting.mib_seconds)
+    names = (posting.team, posting.namespace, posting.workload, posting.isolation)
+    for account, sign in ((posting.debit, 1), (posting.credit, -1)):
+        if account.startswith("idle:") and posting.kind == "idle-share":
+            yield Movement("idle", "", "", "", "", sign * posting.amount, 0, 0, 0)
+        elif not account.startswith(OUTSIDE):
+            yield Movement(posting.kind, *names, sign * posting.amount, *quantities)
 
 
 @dataclass(frozen=True, slots=True)

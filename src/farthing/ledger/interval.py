@@ -20,7 +20,9 @@ USES: Final[tuple[Use, ...]] = get_args(Use)
 DAY: Final = 86_400
 """Seconds; the books are kept by days of UTC, and those never have another length."""
 
-LONGEST_TEXT: Final = 512
+LONGEST_TEXT: Final = 253
+"""Bytes of a name, Kubernetes' own limit; of a device or an owner, which are several names, twice as many."""
+
 MOST_OWNERS: Final = 16
 MOST_RECORDS: Final = 100_000
 LATEST: Final = 253_402_300_800
@@ -125,7 +127,8 @@ def check_batch(batch: Batch) -> None:
         _check_interval(f"intervals[{i}]", interval, batch)
     for i, supply in enumerate(batch.supplies):
         _check_times(f"supplies[{i}]", supply, batch)
-        _text(f"supplies[{i}].model", supply.model, empty=True)
+        for name in ("node", "model", "commitment"):
+            _text(f"supplies[{i}].{name}", getattr(supply, name), empty=True)
     _once("intervals", [interval.id for interval in batch.intervals])
     _once("supplies", [(supply.device, supply.start) for supply in batch.supplies])
 
@@ -141,13 +144,13 @@ def _check_interval(path: str, interval: Interval, batch: Batch) -> None:
     if len(interval.owners) > MOST_OWNERS:
         raise InvalidError(f"{path}.owners", f"{len(interval.owners):,} owners; expected at most {MOST_OWNERS}")
     for i, owner in enumerate(interval.owners):
-        _text(f"{path}.owners[{i}]", owner)
+        _text(f"{path}.owners[{i}]", owner, longest=2 * LONGEST_TEXT)
 
 
 def _check_times(path: str, found: Interval | Supply, batch: Batch) -> None:
     if found.cluster != batch.cluster:
         raise InvalidError(f"{path}.cluster", f"{found.cluster!r} in a batch of {batch.cluster!r}")
-    _text(f"{path}.device", found.device)
+    _text(f"{path}.device", found.device, longest=2 * LONGEST_TEXT)
     _instant(f"{path}.start", found.start)
     if found.end is not None:
         _instant(f"{path}.end", found.end)
@@ -163,11 +166,11 @@ def _instant(path: str, at: int) -> None:
         raise InvalidError(path, f"{at} is no instant; expected whole seconds since 1970")
 
 
-def _text(path: str, text: str, *, empty: bool = False) -> None:
+def _text(path: str, text: str, *, empty: bool = False, longest: int = LONGEST_TEXT) -> None:
     if not text and not empty:
         raise InvalidError(path, "is empty; expected a name")
-    if len(text) > LONGEST_TEXT:
-        raise InvalidError(path, f"{len(text):,} characters; expected at most {LONGEST_TEXT}")
+    if len(text) > longest or len(text.encode()) > longest:
+        raise InvalidError(path, f"{len(text):,} characters; expected at most {longest} bytes")
     if not text.isprintable():
         raise InvalidError(path, f"{text[:60]!r} holds characters that cannot be printed")
 
