@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 ROOT = os.geteuid() == 0
@@ -39,7 +40,7 @@ def _installed() -> Path | None:
 def running_postgres(programs: Path) -> Iterator[str]:
     """A server; yields the URL of its maintenance database."""
     folder = Path(tempfile.mkdtemp(prefix="farthing-postgres-"))
-    user = {"user": "nobody", "group": "nogroup", "extra_groups": []} if ROOT else {}
+    user: dict[str, Any] = {"user": "nobody", "group": "nogroup", "extra_groups": []} if ROOT else {}
     if ROOT:
         shutil.chown(folder, "nobody", "nogroup")
 

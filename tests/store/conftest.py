@@ -1,16 +1,13 @@
 """Each test of the ledger runs on SQLite and on a real PostgreSQL."""
 
-import itertools
 from collections.abc import Iterator
 from contextlib import closing
 
-import psycopg
 import pytest
 
 from farthing.store.ledger import Ledger
 from tests.postgres import MISSING, binaries, running_postgres
-
-_names = itertools.count()
+from tests.store.databases import Copies, new_database
 
 
 @pytest.fixture(scope="session")
@@ -30,14 +27,13 @@ def url(request, tmp_path) -> str:
     return new_database(request.getfixturevalue("postgres"))
 
 
-def new_database(postgres: str) -> str:
-    name = f"ledger{next(_names)}"
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return postgres.replace("/postgres?", f"/{name}?")
-
-
 @pytest.fixture
 def ledger(url) -> Iterator[Ledger]:
     with closing(Ledger.open(url)) as found:
         yield found
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def copies(request, tmp_path) -> Copies:
+    """Ledgers of one kind, as many as wanted."""
+    return Copies(tmp_path, "" if request.param == "sqlite" else request.getfixturevalue("postgres"))

@@ -47,13 +47,13 @@ class Epochs:
         end: int | None = row["end"]
         if end is not None or row["epoch"] == self.newest:
             return end
-        return max(row["start"], self.heard(row["epoch"]))
+        return max(int(row["start"]), self.heard(row["epoch"]))
 
     def supply_end(self, row: Row) -> int | None:
         end: int | None = row["end"]
         if end is not None or row["epoch"] == self.newest:
             return end
-        return max(row["start"], self.starts[bisect_right(self.starts, row["epoch"])])
+        return max(int(row["start"]), self.starts[bisect_right(self.starts, row["epoch"])])
 
 
 def epochs(connection: Connection, cluster: str) -> Epochs:
