@@ -10,6 +10,7 @@ from functools import lru_cache
 import msgspec
 
 from farthing.kube import wire
+from farthing.kube.owners import owners
 from farthing.kube.share import ask_of_share, is_share
 from farthing.model import cluster as model
 from farthing.model.ask import DURATION, ISOLATIONS, PRIORITY, TEAM, Ask, parse_duration, parse_priority
@@ -128,6 +129,7 @@ def pod(seen: wire.Pod) -> model.Pod:
         placed=verdict is not None and verdict.status == "True",
         fault=fault,
         duration=hints.get(DURATION),
+        owners=owners(meta) if spec.resource_claims else (),
     )
 
 
@@ -298,6 +300,7 @@ def _allocation(seen: wire.Allocation | None) -> model.Allocation | None:
         node=selected_node(seen.node_selector),
         isolation=isolation if isolation in ISOLATIONS else "",
         team=str(force.get("team", "")),
+        since=instant(seen.allocation_timestamp or ""),
     )
 
 

@@ -291,7 +291,8 @@ class Result:
 class Allocation:
     """What a claim holds. `isolation` and `team` are as declared when it was given; empty where another wrote it.
 
-    `config` is what is written beside it for the drivers, each entry as JSON; it is not read back.
+    `config` is what is written beside it for the drivers, each entry as JSON; it is not read back. `since` is when it
+    was given, in seconds since 1970, as written on it; 0 where nothing is.
     """
 
     results: tuple[Result, ...]
@@ -299,6 +300,7 @@ class Allocation:
     isolation: str = ""
     team: str = ""
     config: tuple[str, ...] = field(default=(), compare=False)
+    since: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +349,8 @@ class Pod:
     """A pod. `cpu` is in thousandths of a core, `memory` in bytes; `created` in seconds since 1970.
 
     `gated`: our gate is on it; `blocked`: somebody else's is. `refusal` is kube-scheduler's sentence where it found
-    no node; `verdict` is what we last wrote on it, with `placed` True where that was good news.
+    no node; `verdict` is what we last wrote on it, with `placed` True where that was good news. `owners` are Kind/name
+    of what made it, the nearest first, as far as it says; only pods with claims have them.
     """
 
     key: Key
@@ -372,6 +375,7 @@ class Pod:
     placed: bool = False
     fault: str = ""
     duration: int | None = None
+    owners: tuple[str, ...] = ()
 
     @property
     def waits(self) -> bool:
