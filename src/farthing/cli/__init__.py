@@ -7,7 +7,8 @@ Never here: decisions of their own. Start with `status.py`.
 
 import typer
 
-from farthing.cli import traces
+from farthing.cli import ledger, traces
+from farthing.cli.cost import cost
 from farthing.cli.devices import devices
 from farthing.cli.explain import explain
 from farthing.cli.install import install, uninstall
@@ -23,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (up, down, install, uninstall, status, top, explain, devices, spoke, replay):
+for command in (up, down, install, uninstall, status, top, explain, devices, cost, spoke, replay):
     app.command()(command)
+app.add_typer(ledger.app, name="ledger")
 app.add_typer(traces.app, name="traces")

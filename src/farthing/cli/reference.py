@@ -15,6 +15,7 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 import typer.main
 
 from farthing.cli import app
+from farthing.cli.cost import BooksRow, CostReport, CostRow
 from farthing.cli.devices import DeviceRow, OnDevice
 from farthing.cli.explain import Excluded, Explanation, HeldShare
 from farthing.cli.leader import Leader
@@ -38,6 +39,7 @@ _ANSWERS: Final[dict[str, tuple[type[Any], ...]]] = {
     "top": (NodeRow, ModelRow, TeamRow, PodRow, Use),
     "explain": (Explanation, Excluded, HeldShare),
     "devices": (DeviceRow, OnDevice),
+    "cost": (CostReport, CostRow, BooksRow),
     "replay": (Report, WaitingFor),
     "traces list": (TraceRow,),
     "traces fetch": (Fetched,),

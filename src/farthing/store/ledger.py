@@ -69,7 +69,7 @@ class Ledger:
 
     def prices(self) -> Prices:
         with self.database.reading() as connection:
-            return Prices(_books(connection))
+            return read_prices(connection)
 
     def set_idle_rule(self, day: int, rule: IdleRule) -> None:
         """From a day (since 1970) on, idle cost is shared out so; what was shared out otherwise is reversed."""
@@ -90,7 +90,7 @@ class Ledger:
         after: Place | None = START
         while after is not None:
             with self.database.writing() as connection:
-                found, after = settle_some(connection, Prices(_books(connection)), after)
+                found, after = settle_some(connection, read_prices(connection), after)
             total += found
         with self.database.writing() as connection:
             settle_idle(connection)
@@ -110,6 +110,11 @@ class Ledger:
     def closed(self) -> tuple[str, ...]:
         with self.database.reading() as connection:
             return tuple(sorted(_closed(connection)))
+
+
+def read_prices(connection: Connection) -> Prices:
+    """Every version of the price book."""
+    return Prices(_books(connection))
 
 
 def _books(connection: Connection) -> tuple[PriceBook, ...]:
