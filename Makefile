@@ -36,8 +36,9 @@ lint: install  ## style, types, the rooms' walls, the documentation
 docs: install  ## the documentation as HTML in docs/_build
 	@$(RUN)/sphinx-build -W -b html docs docs/_build
 
-bench: install  ## measure on the real control plane; writes docs/benchmarks.md; takes about 20 minutes
+bench: install  ## measure on the real control plane; writes docs/benchmarks*.md; takes about 30 minutes
 	@$(RUN)/python -m bench
+	@$(RUN)/python -m bench ledger
 
 format: install  ## let the machine do the formatting
 	@$(RUN)/ruff check --fix .

@@ -51,8 +51,10 @@ CostOutput = Annotated[
 
 @dataclass(frozen=True)
 class CostRow:
-    """One group. `names` belong to the report's `by`; `cost` is exact decimal text, and so is `not_settled`, the part
-    of it that may still change. `gpu_hours` counts a device that is taken whole for an hour as 1.
+    """One group. `names` are in the order of the report's `by`.
+
+    `cost` is exact decimal text, and so is `not_settled`, the part of it that may still change. `gpu_hours` counts a
+    device that is taken whole for an hour as 1.
     """
 
     names: tuple[str, ...]

@@ -70,7 +70,7 @@ def parse_rule(rule: str, quotas: list[str]) -> IdleRule:
             raise InvalidError("--quota", f"{quota!r} is no quota; expected one such as vision=3")
     match rule:
         case "none" | "use" if not pairs:
-            return IdleRule(rule)  # type: ignore[arg-type]  # mypy does not narrow alternatives
+            return IdleRule(rule)
         case "none" | "use":
             raise InvalidError("--quota", f"means nothing with the rule {rule}")
         case "quota" if pairs:
