@@ -1,9 +1,10 @@
 """`farthing cost`: what GPUs cost, by team, model, workload or whatever else the ledger knows."""
 
+import contextlib
 import csv
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -116,17 +117,20 @@ def cost(
     """
     fields = tuple(name.strip() for name in by.split(",") if name.strip())
     first, last = days_of(since, until, int(time.time()))
-    found = _report(open_ledger(ledger), fields, (first, last), team, workload)
-    _answer(found, output, file)
+    with opened(ledger) as found:
+        report = _report(found, fields, (first, last), team, workload)
+    _answer(report, output, file)
 
 
-def open_ledger(url: str) -> "Ledger":
-    """The ledger that the options name."""
+@contextlib.contextmanager
+def opened(url: str) -> Iterator["Ledger"]:
+    """The ledger that the options name, until the end of the block."""
     if not url:
         raise InvalidError("--ledger", "no ledger is named; give its URL, or set $FARTHING_LEDGER")
     from farthing.store.ledger import Ledger  # noqa: PLC0415 -- SQL takes most of a second to import
 
-    return Ledger.open(url)
+    with contextlib.closing(Ledger.open(url)) as ledger:
+        yield ledger
 
 
 def days_of(since: str, until: str, now: int) -> tuple[int, int]:
@@ -151,7 +155,6 @@ def _report(ledger: "Ledger", by: tuple[str, ...], days: tuple[int, int], team: 
     from farthing.store.ask import Question, ask  # noqa: PLC0415 -- as above
 
     answer = ask(ledger.database, Question(by, *days, team, workload))
-    ledger.close()
     return CostReport(
         by=by,
         since=day_text(days[0]),
@@ -251,7 +254,7 @@ def _table_rows(found: CostReport) -> list[dict[str, Any]]:
 
 def _write_csv(found: CostReport, file: Path | None) -> None:
     names = [*found.by, "currency", "cost", "not_settled", "gpu_hours", "gib_hours"]
-    with file.open("w", newline="", encoding="utf-8") if file else sys.stdout as out:
+    with file.open("w", newline="", encoding="utf-8") if file else contextlib.nullcontext(sys.stdout) as out:
         writer = csv.DictWriter(out, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(_table_rows(found))

@@ -8,7 +8,7 @@ import typer
 import yaml
 from rich.text import Text
 
-from farthing.cli.cost import LedgerUrl, open_ledger
+from farthing.cli.cost import LedgerUrl, opened
 from farthing.cli.render import console, counted
 from farthing.ledger.entry import IdleRule
 from farthing.ledger.interval import DAY
@@ -34,9 +34,8 @@ def prices(
         raise InvalidError(str(file), f"cannot be read: {error.strerror}") from error
     except yaml.YAMLError as error:
         raise InvalidError(str(file), f"is no YAML: {error}") from error
-    found = open_ledger(ledger)
-    added = found.set_prices(book)
-    found.close()
+    with opened(ledger) as found:
+        added = found.set_prices(book)
     console().print(f"price book {book.version}: {'added' if added else 'was there already'}")
 
 
@@ -56,9 +55,9 @@ def idle(
     farthing ledger idle quota --quota vision=3 --quota speech=1
     """
     day = parse_instant("--since", since) // DAY if since else int(time.time()) // DAY
-    found = open_ledger(ledger)
-    found.set_idle_rule(day, parse_rule(rule, quota or []))
-    found.close()
+    wanted = parse_rule(rule, quota or [])
+    with opened(ledger) as found:
+        found.set_idle_rule(day, wanted)
     console().print(f"idle cost is shared out by {rule}" if rule != "none" else "idle cost is not shared out")
 
 
@@ -84,9 +83,8 @@ def parse_rule(rule: str, quotas: list[str]) -> IdleRule:
 @app.command()
 def settle(ledger: LedgerUrl = "") -> None:
     """Rate the days that have ended and those that changed. A spoke that meters does it every day by itself."""
-    found = open_ledger(ledger)
-    done = found.settle()
-    found.close()
+    with opened(ledger) as found:
+        done = found.settle()
     out = console()
     out.print(f"{counted(done.rated, 'day')} of devices rated, {done.corrected:,} of them corrected")
     for sentence in done.unpriced:
@@ -101,7 +99,6 @@ def close(
 ) -> None:
     """Close a month for good. What is learned about it later is posted in the first month that is open."""
     month = parse_period(period)
-    found = open_ledger(ledger)
-    found.close_period(month, int(time.time()))
-    found.close()
+    with opened(ledger) as found:
+        found.close_period(month, int(time.time()))
     console().print(f"{month} is closed")

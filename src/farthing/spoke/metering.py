@@ -20,6 +20,7 @@ from farthing.spoke.metrics import Metrics
 from farthing.spoke.settings import LedgerSettings
 from farthing.spoke.wal import Wal
 from farthing.state.world import World
+from farthing.store.database import check_url
 from farthing.store.ledger import Ledger
 
 _log = structlog.get_logger(__name__)
@@ -47,6 +48,7 @@ class Metering:
         self._settings = settings
         self._metrics = metrics
         self._now = now
+        check_url(settings.url)
         self._wal = Wal(settings.log)
         self._mutex = threading.Lock()
         self._ledger: Ledger | None = None

@@ -45,8 +45,12 @@ class Database:
     def open(cls, url: str) -> "Database":
         """Open it and bring its tables up to date; InvalidError for a URL that cannot be one."""
         database = cls(_engine(url))
-        with database.writing() as connection:
-            upgrade(connection)
+        try:
+            with database.writing() as connection:
+                upgrade(connection)
+        except BaseException:
+            database.close()
+            raise
         return database
 
     @property
@@ -84,6 +88,11 @@ def upgrade(connection: Connection) -> None:
         raise PermanentError(f"the ledger is of a newer Farthing (its tables are of version {found}); use that one")
     if found != script.get_current_head():
         command.upgrade(config, "head")
+
+
+def check_url(url: str) -> None:
+    """InvalidError for a URL that cannot be that of a ledger; nothing is connected to."""
+    _engine(url).dispose()
 
 
 def _engine(url: str) -> Engine:
