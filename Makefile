@@ -1,10 +1,11 @@
 # Farthing. `make up` shows it working, `make test` proves it, `make down` clears it away.
 PYTHON ?= python3
+FOCUS_PYTHON ?= python3.12
 VENV   ?= .venv
 UV      = $(VENV)/bin/uv
 RUN     = $(VENV)/bin
 
-.PHONY: help install up down test lint format print lock clean
+.PHONY: help install up down test lint docs bench focus format print lock clean
 
 help:     ## this list
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/: .*##/\t/' | expand -t 12
@@ -40,6 +41,9 @@ bench: install  ## measure on the real control plane; writes docs/benchmarks*.md
 	@$(RUN)/python -m bench
 	@$(RUN)/python -m bench ledger
 
+focus: install  ## what the ledger exports, looked at by FOCUS' own validator; needs Python 3.12 (FOCUS_PYTHON)
+	@$(RUN)/python -m tests.focus.validate .focus $(UV) $(FOCUS_PYTHON)
+
 format: install  ## let the machine do the formatting
 	@$(RUN)/ruff check --fix .
 	@$(RUN)/ruff format .
@@ -53,4 +57,4 @@ lock: install  ## choose versions anew
 	@$(UV) pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --upgrade -o requirements.lock
 
 clean:    ## remove the virtual environment and caches of this checkout
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis docs/_build
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .focus docs/_build

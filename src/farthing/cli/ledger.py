@@ -102,3 +102,36 @@ def close(
     with opened(ledger) as found:
         found.close_period(month, int(time.time()))
     console().print(f"{month} is closed")
+
+
+@app.command()
+def focus(
+    period: Annotated[str, typer.Argument(metavar="MONTH", help="Such as 2026-11.")],
+    file: Annotated[Path, typer.Option("--file", help="The CSV file to write.")],
+    version: Annotated[str, typer.Option("--focus", help="Version of FOCUS: 1.2, or 1.3 with split costs.")] = "1.2",
+    issuer: Annotated[
+        str, typer.Option("--issuer", help="Who runs the GPUs: the rows' provider and billing account.")
+    ] = "Farthing",
+    ledger: LedgerUrl = "",
+) -> None:
+    """Write a month's charges as CSV in the FinOps Open Cost and Usage Specification, a row for each charge.
+
+    Idle and stranded capacity are rows of their own: all rows together are what the devices cost, and the adjustments.
+
+    \b
+    farthing ledger focus 2026-11 --file focus.csv
+    farthing ledger focus 2026-11 --focus 1.3 --issuer "GPU platform" --file focus.csv
+    """
+    from farthing.store.export import export_focus  # noqa: PLC0415 -- SQL takes most of a second to import
+
+    month = parse_period(period)
+    part = file.with_name(f"{file.name}.part")
+    try:
+        with opened(ledger) as found, part.open("w", encoding="utf-8", newline="") as out:
+            count = export_focus(found.database, month, issuer, version, out)
+        part.replace(file)
+    except OSError as error:
+        raise InvalidError("--file", f"{file} cannot be written: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    console().print(f"{file}: {counted(count, 'row')}")
