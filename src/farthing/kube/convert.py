@@ -293,7 +293,8 @@ def _allocation(seen: wire.Allocation | None) -> model.Allocation | None:
     if seen is None:
         return None
     entries = [c.opaque.parameters for c in seen.devices.config or () if c.opaque and is_share(c.opaque.parameters)]
-    force: dict[str, object] = next((entry for entry in entries if "team" in entry), {})
+    # ours is the last: what a user put into the claim's own configuration comes before it, whatever team that names
+    force: dict[str, object] = next((entry for entry in reversed(entries) if "team" in entry), {})
     isolation = str(force.get("isolation", ""))
     return model.Allocation(
         results=tuple(_result(r) for r in seen.devices.results or ()),

@@ -8,12 +8,14 @@ allocation, so that they are the same intervals as in the life before.
 Time never goes back here: what happens while the clock is behind happens at the latest instant that was known.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from farthing.ledger.fleet import Physical, part_of, physicals
 from farthing.ledger.interval import Interval, IntervalId, Supply
+from farthing.model.ask import TEAM_PATTERN
 from farthing.model.cluster import Allocation, Claim, Key, Namespace, Pod, Result
 from farthing.model.plan import Gone, Listed, Observation, Seen
 from farthing.state.fleet import Fleet
@@ -144,9 +146,7 @@ class Meter:
                     share=_share(result),
                     start=since if max(1, int(claim.created)) <= since <= at else at,
                     end=None,
-                    team=allocation.team
-                    or (pod.team if pod else "")
-                    or (namespace.team if namespace else "")
+                    team=_team(allocation.team, pod.team if pod else "", namespace.team if namespace else "")
                     or claim.key.namespace,
                     namespace=claim.key.namespace,
                     node=part.node,
@@ -189,6 +189,11 @@ class Meter:
 
     def _supply(self, supply: Supply) -> None:
         self._moved[supply.device, supply.start] = supply
+
+
+def _team(*names: str) -> str:
+    """The first name that can be a team's; labels are checked at admission, but not everything was admitted by us."""
+    return next((name for name in names if re.fullmatch(TEAM_PATTERN, name)), "")
 
 
 def _note(world: World, key: Key, at: float) -> Note:

@@ -20,8 +20,8 @@ from farthing.ledger.interval import Batch
 from farthing.model.errors import InvalidError, PermanentError, TransientError
 
 SEGMENT_BYTES: Final = 4 << 20
-MOST_BYTES: Final = 4 << 30
-"""Enough for a month without the ledger on the largest cluster that is planned for: see docs/explanation/ledger.md."""
+MOST_BYTES: Final = 8 << 30
+"""A share takes some 700 bytes, half when it begins and half when it ends: this is more than ten million shares."""
 
 _HEAD: Final = struct.Struct("<II")
 _SUFFIX: Final = ".log"

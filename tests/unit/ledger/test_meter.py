@@ -209,3 +209,11 @@ def test_partitions_are_parts_of_their_card():
     assert [(i.device, i.compute, i.share) for i in records.intervals] == [
         ("gpu.nvidia.com/n0/gpu-0-counters", CARD // 8, "gpu")
     ]
+
+
+def test_a_name_that_no_team_can_have_is_not_billed():
+    pod, claim = asking(team="")
+    held = held_since(claim, pod, 400)
+    forged = replace(held, allocation=replace(held.allocation, team="Robert'); DROP TABLE " + "x" * 300))
+    _, meter = metered(node(), slice_of(), (pod, claim), forged)
+    assert meter.take().intervals[0].team == "team-a"
