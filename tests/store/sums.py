@@ -35,10 +35,10 @@ def by_kind(ledger: Ledger, period=None):
     return dict(sums)
 
 
-def by_team(ledger: Ledger, period=None):
+def by_team(ledger: Ledger, period=None, kind=None):
     sums: Counter[str] = Counter()
     for movement in moved(ledger, period):
-        if movement.team:
+        if movement.team and kind in (None, movement.kind):
             sums[movement.team] += movement.amount
     return {team: amount for team, amount in sums.items() if amount}
 

@@ -14,6 +14,7 @@ from farthing.cli.explain import explain
 from farthing.cli.install import install, uninstall
 from farthing.cli.replay import replay
 from farthing.cli.spoke import spoke
+from farthing.cli.statement import statement
 from farthing.cli.status import status
 from farthing.cli.top import top
 from farthing.cli.up import down, up
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (up, down, install, uninstall, status, top, explain, devices, cost, spoke, replay):
+for command in (up, down, install, uninstall, status, top, explain, devices, cost, statement, spoke, replay):
     app.command()(command)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(traces.app, name="traces")

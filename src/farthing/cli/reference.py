@@ -20,6 +20,7 @@ from farthing.cli.devices import DeviceRow, OnDevice
 from farthing.cli.explain import Excluded, Explanation, HeldShare
 from farthing.cli.leader import Leader
 from farthing.cli.replay import Report, WaitingFor
+from farthing.cli.statement import Statement, StatementLine, StatementPart
 from farthing.cli.status import Status, WaitingRow, Wrong
 from farthing.cli.top import PodRow, TeamRow
 from farthing.cli.traces import Fetched, TraceRow
@@ -40,6 +41,7 @@ _ANSWERS: Final[dict[str, tuple[type[Any], ...]]] = {
     "explain": (Explanation, Excluded, HeldShare),
     "devices": (DeviceRow, OnDevice),
     "cost": (CostReport, CostRow, BooksRow),
+    "statement": (Statement, StatementPart, StatementLine),
     "replay": (Report, WaitingFor),
     "traces list": (TraceRow,),
     "traces fetch": (Fetched,),

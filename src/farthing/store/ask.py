@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, case, func, literal, select
+from sqlalchemy import Column, Connection, and_, case, func, literal, select
 
 from farthing.ledger.entry import Movement, entry_of, movements
 from farthing.ledger.interval import DAY
@@ -31,13 +31,18 @@ _NUMBERS: Final = ("amount", "seconds", "milli_gpu_seconds", "mib_seconds")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which costs, by what: days since 1970, both included. Empty `team` or `workload` stands for all."""
+    """Which costs, by what: days since 1970, both included. Empty `team` or `workload` stands for all.
+
+    With a `period`, a month, what was posted in it counts, corrections of earlier months included; the days must be
+    the month's.
+    """
 
     by: tuple[str, ...]
     first: int
     last: int
     team: str = ""
     workload: str = ""
+    period: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,8 @@ def _add(sums: list[int], more: Sequence[int]) -> None:
 def _settled(connection: Connection, question: Question) -> Iterator[tuple[tuple[str, ...], int, int, int]]:
     columns = [_column(name).label(f"by_{i}") for i, name in enumerate(question.by)]
     numbers = [func.sum(daily.c[name]) for name in ("amount", "milli_gpu_seconds", "mib_seconds")]
-    query = select(*columns, *numbers).where(daily.c.day >= question.first, daily.c.day <= question.last)
+    days = and_(daily.c.day >= question.first, daily.c.day <= question.last)
+    query = select(*columns, *numbers).where(daily.c.period == question.period if question.period else days)
     if question.team:
         query = query.where(daily.c.team == question.team)
     if question.workload:
