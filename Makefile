@@ -1,10 +1,11 @@
 # Farthing. `make up` shows it working, `make test` proves it, `make down` clears it away.
 PYTHON ?= python3
+FOCUS_PYTHON ?= python3.12
 VENV   ?= .venv
 UV      = $(VENV)/bin/uv
 RUN     = $(VENV)/bin
 
-.PHONY: help install up down test lint format print stubs lock clean
+.PHONY: help install up down test lint docs bench focus format print stubs lock clean
 
 help:     ## this list
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/: .*##/\t/' | expand -t 12
@@ -36,8 +37,12 @@ lint: install  ## style, types, the rooms' walls, the documentation
 docs: install  ## the documentation as HTML in docs/_build
 	@$(RUN)/sphinx-build -W -b html docs docs/_build
 
-bench: install  ## measure on the real control plane; writes docs/benchmarks.md; takes about 20 minutes
+bench: install  ## measure on the real control plane; writes docs/benchmarks*.md; takes about 30 minutes
 	@$(RUN)/python -m bench
+	@$(RUN)/python -m bench ledger
+
+focus: install  ## what the ledger exports, looked at by FOCUS' own validator; needs Python 3.12 (FOCUS_PYTHON)
+	@$(RUN)/python -m tests.focus.validate .focus $(UV) $(FOCUS_PYTHON)
 
 format: install  ## let the machine do the formatting
 	@$(RUN)/ruff check --fix .
@@ -65,4 +70,4 @@ lock: install  ## choose versions anew
 	@$(UV) pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --upgrade -o requirements.lock
 
 clean:    ## remove the virtual environment and caches of this checkout
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis docs/_build
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .focus docs/_build

@@ -1,4 +1,7 @@
-"""`make bench`: measures everything and writes docs/benchmarks.md."""
+"""`make bench`: measures everything on a cluster and writes docs/benchmarks.md.
+
+`python -m bench ledger [DEVICES] [INTERVALS A DEVICE]` measures the ledger and writes docs/benchmarks-ledger.md.
+"""
 
 import asyncio
 import os
@@ -8,7 +11,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from bench import latency, size, throughput, trace
+from bench import latency, ledger, size, throughput, trace
 from farthing.local.pins import ETCD, KUBERNETES
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -123,4 +126,7 @@ created to bound p50 {report["latency_p50_seconds"]:.2f} s, p99 {report["latency
 The spoke takes {found.mib:.0f} MiB. The independent judge says: `{found.verdict}`."""
 
 
-main()
+if sys.argv[1:2] == ["ledger"]:
+    ledger.main(*map(int, sys.argv[2:4]))
+else:
+    main()

@@ -197,7 +197,8 @@ async def site(at_work: Cluster) -> AsyncIterator[Site]:
 class Spoke:
     """A spoke to be killed and started as a test likes, through the API server at `server` or the real one."""
 
-    def __init__(self, cluster: Cluster, name: str, server: str = "") -> None:
+    def __init__(self, cluster: Cluster, name: str, server: str = "", options: tuple[str, ...] = ()) -> None:
+        self._options = options
         self.process = Background(cluster.folder, name)
         config = yaml.safe_load((cluster.folder / "spoke.kubeconfig").read_text(encoding="utf-8"))
         if server:
@@ -207,7 +208,7 @@ class Spoke:
 
     def start(self) -> None:
         command = [sys.executable, "-m", "farthing", "spoke", "--kubeconfig", str(self._kubeconfig)]
-        self.process.start([*command, "--lease-seconds", str(LEASE_SECONDS)])
+        self.process.start([*command, "--lease-seconds", str(LEASE_SECONDS), *self._options])
 
     async def leading(self, connection: Connection) -> None:
         """Wait until this very process holds the lease."""

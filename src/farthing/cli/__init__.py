@@ -7,7 +7,8 @@ Never here: decisions of their own. Start with `status.py`.
 
 import typer
 
-from farthing.cli import traces
+from farthing.cli import ledger, traces
+from farthing.cli.cost import cost
 from farthing.cli.devices import devices
 from farthing.cli.explain import explain
 from farthing.cli.export import export
@@ -16,6 +17,7 @@ from farthing.cli.repack import repack
 from farthing.cli.node import node
 from farthing.cli.replay import replay
 from farthing.cli.spoke import spoke
+from farthing.cli.statement import statement
 from farthing.cli.status import status
 from farthing.cli.top import top
 from farthing.cli.up import down, up
@@ -27,7 +29,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (up, down, install, uninstall, status, top, explain, devices, spoke, node, replay, repack, export):
+_COMMANDS = (up, down, install, uninstall, status, top, explain, devices, repack, cost, statement, export, replay)
+for command in (*_COMMANDS, spoke, node):
     app.command()(command)
 app.command("what-if")(what_if_command)
+app.add_typer(ledger.app, name="ledger")
 app.add_typer(traces.app, name="traces")

@@ -15,12 +15,14 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 import typer.main
 
 from farthing.cli import app
+from farthing.cli.cost import BooksRow, CostReport, CostRow
 from farthing.cli.devices import DeviceRow, OnDevice
 from farthing.cli.expected import Expected
 from farthing.cli.explain import Excluded, Explanation, HeldShare
 from farthing.cli.leader import Leader
 from farthing.cli.repack import MoveRow, ProposalRow, RepackReport
 from farthing.cli.replay import Report, WaitingFor
+from farthing.cli.statement import Statement, StatementLine, StatementPart
 from farthing.cli.status import Status, WaitingRow, Wrong
 from farthing.cli.top import PodRow, TeamRow
 from farthing.cli.traces import Fetched, TraceRow
@@ -42,6 +44,8 @@ _ANSWERS: Final[dict[str, tuple[type[Any], ...]]] = {
     "top": (NodeRow, ModelRow, TeamRow, PodRow, Use),
     "explain": (Explanation, Expected, Excluded, HeldShare),
     "devices": (DeviceRow, OnDevice),
+    "cost": (CostReport, CostRow, BooksRow),
+    "statement": (Statement, StatementPart, StatementLine),
     "replay": (Report, WaitingFor),
     "repack": (RepackReport, ProposalRow, MoveRow, Outcome, Moved),
     "what-if": (WhatIfReport, Side, Held),

@@ -2,6 +2,8 @@
 
 import asyncio
 import sys
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -10,9 +12,11 @@ from farthing.api.names import NAMESPACE, SPOKE, SPOKE_USER
 from farthing.cli.logs import LogFormat, configure_logging
 from farthing.cli.options import Context, Kubeconfig, find_kubeconfig
 from farthing.kube.connection import Connection
+from farthing.local.paths import home
 from farthing.model.errors import InvalidError, TransientError
 from farthing.spoke.lease import DURATION_SECONDS, SHORTEST_SECONDS
-from farthing.spoke.run import Settings, run
+from farthing.spoke.run import run
+from farthing.spoke.settings import LedgerSettings, Settings
 
 _REVIEW: Final = "SelfSubjectReview"
 _REVIEWS: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
@@ -34,6 +38,20 @@ def spoke(
             "--lease-seconds", min=SHORTEST_SECONDS, help="Seconds of silence after which another spoke takes over."
         ),
     ] = DURATION_SECONDS,
+    ledger: Annotated[
+        str,
+        typer.Option(
+            "--ledger",
+            envvar="FARTHING_LEDGER",
+            show_envvar=False,
+            help="URL of the ledger that usage is metered into, or $FARTHING_LEDGER; default: nothing is metered.",
+        ),
+    ] = "",
+    ledger_log: Annotated[
+        Path | None,
+        typer.Option("--ledger-log", help="Folder where what is metered waits for the ledger; on a disk that lasts."),
+    ] = None,
+    cluster: Annotated[str, typer.Option("--cluster", help="What the ledger calls this cluster.")] = "local",
     log: Annotated[LogFormat, typer.Option("--log", help="Lines for people, or JSON.")] = LogFormat.text,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log details, too.")] = False,
 ) -> None:
@@ -44,6 +62,7 @@ def spoke(
     \b
     farthing spoke
     farthing spoke --metrics-port 9100 --log json
+    farthing spoke --ledger sqlite:////var/lib/farthing/ledger.db --cluster london
     """
     configure_logging(log, verbose=verbose)
     settings = Settings(
@@ -53,6 +72,7 @@ def spoke(
         metrics_host=metrics_address,
         metrics_port=metrics_port,
         lease_seconds=lease_seconds,
+        ledger=LedgerSettings(ledger, ledger_log or home() / "meter" / cluster, cluster) if ledger else None,
     )
     asyncio.run(check_identity(settings))
     try:

@@ -11,6 +11,7 @@ from functools import lru_cache
 import msgspec
 
 from farthing.kube import wire
+from farthing.kube.owners import owners
 from farthing.kube.share import ask_of_share, is_share
 from farthing.model import cluster as model
 from farthing.model.ask import (
@@ -147,6 +148,7 @@ def pod(seen: wire.Pod) -> model.Pod:
         started=instant(status.start_time) if status.start_time else None,
         ended=_ended(status) if status.phase in _OVER else None,
         kept=annotations.get(KEPT, ""),
+        owners=owners(meta) if spec.resource_claims else (),
     )
 
 
@@ -321,13 +323,15 @@ def _allocation(seen: wire.Allocation | None) -> model.Allocation | None:
     if seen is None:
         return None
     entries = [c.opaque.parameters for c in seen.devices.config or () if c.opaque and is_share(c.opaque.parameters)]
-    force: dict[str, object] = next((entry for entry in entries if "team" in entry), {})
+    # ours is the last: what a user put into the claim's own configuration comes before it, whatever team that names
+    force: dict[str, object] = next((entry for entry in reversed(entries) if "team" in entry), {})
     isolation = str(force.get("isolation", ""))
     return model.Allocation(
         results=tuple(_result(r) for r in seen.devices.results or ()),
         node=selected_node(seen.node_selector),
         isolation=isolation if isolation in ISOLATIONS else "",
         team=str(force.get("team", "")),
+        since=instant(seen.allocation_timestamp or ""),
     )
 
 

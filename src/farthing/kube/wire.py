@@ -17,7 +17,7 @@ class OwnerReference(_Wire):
     kind: str = ""
     name: str = ""
     uid: str = ""
-    controller: bool = False
+    controller: bool | None = None
 
 
 class Meta(_Wire):
@@ -239,6 +239,7 @@ class AllocatedDevices(_Wire):
 class Allocation(_Wire):
     devices: AllocatedDevices = msgspec.field(default_factory=AllocatedDevices)
     node_selector: NodeSelector | None = None
+    allocation_timestamp: str | None = None
 
 
 class User(_Wire):

@@ -291,7 +291,8 @@ class Result:
 class Allocation:
     """What a claim holds. `isolation` and `team` are as declared when it was given; empty where another wrote it.
 
-    `config` is what is written beside it for the drivers, each entry as JSON; it is not read back.
+    `config` is what is written beside it for the drivers, each entry as JSON; it is not read back. `since` is when it
+    was given, in seconds since 1970, as written on it; 0 where nothing is.
     """
 
     results: tuple[Result, ...]
@@ -299,6 +300,7 @@ class Allocation:
     isolation: str = ""
     team: str = ""
     config: tuple[str, ...] = field(default=(), compare=False)
+    since: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,7 +360,8 @@ class Pod:
     no node; `verdict` is what we last wrote on it, with `placed` True where that was good news.
     `duration` is how many seconds it says that it runs; `movable`: it says that it may be restarted elsewhere.
     `started` and `ended` are instants, None before; `grace` is how many seconds it gets to end. `kept` is what its
-    annotation says is kept for it, as text (see `keep`).
+    annotation says is kept for it, as text (see `keep`). `owners` are Kind/name of what made it, the nearest first, as
+    far as it says; only pods with claims have them.
     """
 
     key: Key
@@ -389,6 +392,7 @@ class Pod:
     started: float | None = None
     ended: float | None = None
     kept: str = ""
+    owners: tuple[str, ...] = ()
 
     @property
     def waits(self) -> bool:

@@ -15,7 +15,7 @@ from farthing.decide.cycle import plan
 from farthing.kube.apply import Applier
 from farthing.kube.watch import Inbox
 from farthing.model.errors import ConflictError, FarthingError, NotFoundError
-from farthing.model.plan import Effect, Hold, MakeTemplate, Place, Plan, Release
+from farthing.model.plan import Effect, Hold, MakeTemplate, Observation, Place, Plan, Release
 from farthing.model.reason import Reason
 from farthing.spoke.events import Events
 from farthing.spoke.metrics import Metrics
@@ -48,6 +48,13 @@ class Clocks(Protocol):
     def stamp(self) -> str: ...
 
 
+class Metered(Protocol):
+    """Who wants to know what was folded, and when a turn is over."""
+
+    def note(self, world: World, news: Observation, at: float) -> None: ...
+    def turn(self, world: World, at: float) -> None: ...
+
+
 @dataclass
 class Loop:
     """One spoke at work. `leading` says whether its decisions count; while it is False, it only listens."""
@@ -59,6 +66,7 @@ class Loop:
     metrics: Metrics
     clocks: Clocks
     leading: Callable[[], bool]
+    meter: Metered | None = None
 
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -89,7 +97,7 @@ class Loop:
         at = self.clocks.now()
         # 1. believe what was seen
         for news in self.inbox.drain():
-            self.world.fold(news, at)
+            self._believe(news, at)
         if not self.leading():
             return 0.0
         # 2. now and then, look for what nobody uses
@@ -105,12 +113,19 @@ class Loop:
         for effect in self._worth_writing(decided, start):
             self._launch(effect)
         # 6. tell
+        if self.meter is not None:
+            self.meter.turn(self.world, at)
         took = self.clocks.steady() - start
         self.metrics.cycle.observe(took)
         if start - self._shown >= SHOW_SECONDS:
             self._shown = start
             self._show(snapshot)
         return took
+
+    def _believe(self, news: Observation, at: float) -> None:
+        self.world.fold(news, at)
+        if self.meter is not None:
+            self.meter.note(self.world, news, at)
 
     # Choosing -----------------------------------------------------------------------------------------------------
 
@@ -143,7 +158,7 @@ class Loop:
             async with self._slots:
                 with self.metrics.apply.labels(kind).time():
                     for news in await self.applier.apply(effect):
-                        self.world.fold(news, self.clocks.now())
+                        self._believe(news, self.clocks.now())
             outcome = "done"
             await self._tell(effect)
         except (ConflictError, NotFoundError) as error:

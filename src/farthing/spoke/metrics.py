@@ -48,6 +48,12 @@ class Metrics:
             registry=registry,
         )
         self.faults = Gauge("farthing_inventory_faults", "Pools and devices left out as unusable.", registry=registry)
+        self.log_bytes = Gauge(
+            "farthing_meter_log_bytes", "Bytes of the meter's log that the ledger does not have yet.", registry=registry
+        )
+        self.unmetered = Gauge(
+            "farthing_meter_blocked", "1 where the meter cannot write its log, as on a full disk.", registry=registry
+        )
         self.unreadable = Counter("farthing_unreadable_objects", "Objects that could not be read.", registry=registry)
 
     def request_timer(self, call: str, seconds: float) -> None:

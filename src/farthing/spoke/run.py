@@ -12,8 +12,7 @@ import signal
 import socket
 import time
 import uuid
-from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 from prometheus_client import start_http_server
@@ -23,12 +22,16 @@ from farthing.kube.connection import Connection
 from farthing.kube.resources import WATCHED
 from farthing.kube.watch import Inbox, follow
 from farthing.model.errors import FarthingError
-from farthing.spoke.audit import AUDIT_SECONDS, Auditor
+from farthing.spoke.audit import Auditor
 from farthing.spoke.events import Events
-from farthing.spoke.lease import DURATION_SECONDS, Lease
+from farthing.spoke.lease import Lease
 from farthing.spoke.loop import Loop
 from farthing.spoke.metrics import Metrics
+from farthing.spoke.settings import Settings
 from farthing.state.world import World
+
+if TYPE_CHECKING:
+    from farthing.spoke.metering import Metering
 
 _log = structlog.get_logger(__name__)
 
@@ -51,19 +54,6 @@ class SystemClocks:
     def second_stamp(self) -> str:
         """Without fractions, as conditions have it."""
         return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a spoke runs. `metrics_port` 0 means no metrics server; it listens on `metrics_host` only."""
-
-    kubeconfig: Path | None = None
-    context: str = ""
-    namespace: str = "farthing-system"
-    metrics_host: str = "127.0.0.1"
-    metrics_port: int = 0
-    lease_seconds: int = DURATION_SECONDS
-    audit_seconds: float = AUDIT_SECONDS
 
 
 async def run(settings: Settings) -> None:
@@ -93,10 +83,14 @@ async def _one_term(settings: Settings, metrics: Metrics, stop: asyncio.Event) -
             duration=settings.lease_seconds,
         )
         loop = _assemble(connection, lease, metrics, clocks, identity)
+        loop.meter = metering = _metering(settings, metrics, clocks)
         listed = [asyncio.Event() for _ in WATCHED]
         follows = (follow(connection, kind, loop.inbox, event) for kind, event in zip(WATCHED, listed, strict=True))
         auditor = Auditor(connection, loop, loop.events, settings.audit_seconds)
-        tasks = [asyncio.create_task(work) for work in (*follows, lease.hold(), _lead(loop, lease, listed, auditor))]
+        tasks = [
+            asyncio.create_task(work)
+            for work in (*follows, lease.hold(), _lead(loop, lease, listed, auditor, metering))
+        ]
         stack.push_async_callback(_end, tasks)
         ending = asyncio.create_task(stop.wait())
         done, _ = await asyncio.wait([*tasks, ending], return_when=asyncio.FIRST_COMPLETED)
@@ -126,7 +120,17 @@ def _assemble(connection: Connection, lease: Lease, metrics: Metrics, clocks: Sy
     )
 
 
-async def _lead(loop: Loop, lease: Lease, listed: list[asyncio.Event], auditor: Auditor) -> None:
+def _metering(settings: Settings, metrics: Metrics, clocks: SystemClocks) -> "Metering | None":
+    if settings.ledger is None:
+        return None
+    from farthing.spoke.metering import Metering  # noqa: PLC0415 -- SQL takes most of a second to import
+
+    return Metering(settings.ledger, metrics, clocks.now)
+
+
+async def _lead(
+    loop: Loop, lease: Lease, listed: list[asyncio.Event], auditor: Auditor, metering: "Metering | None"
+) -> None:
     """Listen until everything is listed and the lease is ours, then decide until it no longer is."""
     for event in listed:
         await event.wait()
@@ -134,6 +138,8 @@ async def _lead(loop: Loop, lease: Lease, listed: list[asyncio.Event], auditor: 
     await lease.held.wait()
     loop.metrics.leading.set(1)
     work = [asyncio.create_task(loop.run()), asyncio.create_task(auditor.run())]
+    if metering is not None:
+        work.append(asyncio.create_task(_meter(metering, loop)))
     try:
         while lease.held.is_set():
             done, _ = await asyncio.wait(work, timeout=lease.duration / 8)
@@ -142,6 +148,16 @@ async def _lead(loop: Loop, lease: Lease, listed: list[asyncio.Event], auditor: 
     finally:
         await _end(work)
         await loop.end()
+
+
+async def _meter(metering: "Metering", loop: Loop) -> None:
+    """Meter until cancelled. What goes wrong with it is said, and does not keep pods from being placed."""
+    try:
+        await metering.run(loop.world, caught_up=lambda: not len(loop.inbox))
+    except Exception:  # noqa: BLE001 -- whatever it is, pods must be placed
+        loop.metrics.unmetered.set(1)
+        _log.exception("metering has stopped; pods are placed, and not billed until the spoke is started anew")
+        await asyncio.Event().wait()
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:

@@ -118,3 +118,56 @@ def test_news_that_is_known_is_not_decoded():
     meta = {"name": "p", "namespace": "n", "uid": "u", "resourceVersion": "7"}
     inbox.put(PODS, event("MODIFIED", metadata=meta, spec={"containers": []}))
     assert list(inbox.drain()) == []
+
+
+def test_the_team_in_force_is_what_we_wrote_last_whatever_the_claims_own_configuration_says():
+    def share(**said):
+        parameters = {"apiVersion": "farthing.dev/v1", "kind": "Share", **said}
+        return {"opaque": {"driver": "gpu.farthing.dev", "parameters": parameters}}
+
+    config = [share(gpu="0.5", team="victim", isolation="hard"), share(team="vision", isolation="shared")]
+    claim = {
+        "metadata": {"name": "c", "namespace": "ns", "uid": "u", "resourceVersion": "5"},
+        "spec": {"devices": {}},
+        "status": {"allocation": {"devices": {"config": config}, "allocationTimestamp": "2026-11-25T00:00:01Z"}},
+    }
+    allocation = CLAIMS.thing(msgspec.json.encode(claim)).allocation
+    assert (allocation.team, allocation.isolation) == ("vision", "shared")
+    assert allocation.since == 1795564801
+
+
+@pytest.mark.parametrize(
+    ("owner", "labels", "expected"),
+    [
+        (None, {}, ()),
+        ("Job/train", {}, ("Job/train",)),
+        ("ReplicaSet/web-5d4f", {"pod-template-hash": "5d4f"}, ("ReplicaSet/web-5d4f", "Deployment/web")),
+        ("Job/s-0", {"jobset.sigs.k8s.io/jobset-name": "s"}, ("Job/s-0", "JobSet/s")),
+        (
+            "RayCluster/r-raycluster-x",
+            {"ray.io/originated-from-cr-name": "r", "ray.io/originated-from-crd": "RayJob"},
+            ("RayCluster/r-raycluster-x", "RayJob/r"),
+        ),
+        ("Workflow/w", {"workflows.argoproj.io/workflow": "w"}, ("Workflow/w",)),
+        (
+            "ReplicaSet/m-1",
+            {"pod-template-hash": "1", "serving.kserve.io/inferenceservice": "llama"},
+            ("ReplicaSet/m-1", "Deployment/m", "InferenceService/llama"),
+        ),
+    ],
+)
+def test_a_pods_owners_are_what_it_says_of_them_up_to_the_root(owner, labels, expected):
+    references = [{"kind": "Node", "name": "n"}]
+    if owner:
+        kind, name = owner.split("/")
+        references.append({"kind": kind, "name": name, "controller": True})
+    meta = {
+        "name": "p",
+        "namespace": "ns",
+        "uid": "u",
+        "resourceVersion": "5",
+        "labels": labels,
+        "ownerReferences": references,
+    }
+    seen = {"metadata": meta, "spec": {"resourceClaims": [{"name": "gpu", "resourceClaimName": "c"}]}}
+    assert PODS.thing(msgspec.json.encode(seen)).owners == expected

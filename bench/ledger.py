@@ -1,0 +1,231 @@
+"""The ledger's speed: intervals taken in, days settled, costs asked for; on SQLite and on PostgreSQL.
+
+One month of a fleet, made by chance with a fixed seed: shares of a quarter to a whole device, of twenty teams and a
+thousand workloads, one after the other on each slot of each device.
+"""
+
+import itertools
+import os
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import psutil
+from sqlalchemy import Column, MetaData, Table, insert
+
+from farthing.ledger.interval import DAY, Batch, Interval, Supply
+from farthing.ledger.period import day_of
+from farthing.ledger.read_prices import parse_price_book
+from farthing.store.ask import Question, ask
+from farthing.store.ledger import Ledger
+from farthing.store.rows import interval_row
+from farthing.store.schema import intervals as interval_table
+from tests.postgres import binaries, running_postgres
+
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks-ledger.md"
+START = day_of("2026-06-01") * DAY
+DAYS = 30
+A_BATCH = 1000
+GIB = 1 << 30
+SLOTS = ((250, 20), (250, 20), (500, 40))
+BOOK = {
+    "version": 1,
+    "since": "2026-01-01",
+    "currency": "GBP",
+    "lines": [{"perHour": "2.50"}, {"perHour": "1.25", "window": {"from": "22:00", "to": "06:00"}}],
+}
+
+
+@dataclass(frozen=True)
+class Speed:
+    """One database. Rates are intervals per second; `plain` is inserting the same rows with nothing else around."""
+
+    database: str
+    intervals: int
+    devices: int
+    plain: float
+    ingest: float
+    settle_seconds: float
+    days_of_devices: int
+    statement_seconds: float
+    month_seconds: float
+    team_milliseconds: float
+    mib: float
+
+
+def month(devices: int, per_device: int) -> Iterator[Interval]:
+    """A month's intervals, day by day, as meters report them."""
+    slots = [_slot(device, slot, per_device) for device in range(devices) for slot in range(len(SLOTS))]
+    ahead = [next(found, None) for found in slots]
+    for day in range(START // DAY + 1, START // DAY + DAYS + 1):
+        for i, found in enumerate(slots):
+            while (interval := ahead[i]) is not None and interval.start < day * DAY:
+                yield interval
+                ahead[i] = next(found, None)
+
+
+def _slot(device: int, slot: int, per_device: int) -> Iterator[Interval]:
+    """One share after the other on the same part of a device."""
+    chance = random.Random(device * len(SLOTS) + slot)  # noqa: S311 -- a month made up, not a secret
+    compute, gib = SLOTS[slot]
+    length = DAYS * DAY * len(SLOTS) // per_device
+    at, number = START, 0
+    while at < START + DAYS * DAY:
+        end = min(at + int(length * chance.uniform(0.5, 1.5)), START + DAYS * DAY)
+        work, number = chance.randrange(1000), number + 1
+        yield Interval(
+            cluster="bench",
+            device=f"gpu.farthing.dev/node-{device // 8}/gpu-{device % 8}",
+            claim=f"{device:08x}-{slot:04x}-4000-8000-{number:012x}",
+            share=f"{device:08x}-{slot:04x}-5000-8000-{number:012x}",
+            start=at,
+            end=end,
+            team=f"team-{work % 20}",
+            namespace=f"team-{work % 20}-prod",
+            node=f"node-{device // 8}",
+            model="h100",
+            compute=compute,
+            memory=gib * GIB,
+            isolation="hard",
+            pod=f"job-{work}-{number}",
+            owners=(f"Job/job-{work}",),
+        )
+        at = end + chance.randrange(600)
+
+
+def batches(devices: int, per_device: int) -> Iterator[Batch]:
+    """All of it as batches, the devices in the first; the last says that the month is over."""
+    supplies = tuple(
+        Supply(
+            "bench",
+            f"gpu.farthing.dev/node-{i // 8}/gpu-{i % 8}",
+            START,
+            None,
+            f"node-{i // 8}",
+            "h100",
+            1000,
+            80 * GIB,
+        )
+        for i in range(devices)
+    )
+    yield Batch("bench", START, 1, START, (), supplies)
+    found = month(devices, per_device)
+    number = 1
+    while some := tuple(itertools.islice(found, A_BATCH)):
+        number += 1
+        yield Batch("bench", START, number, START, some)
+    yield Batch("bench", START, number + 1, START + DAYS * DAY)
+
+
+def measure(devices: int, per_device: int) -> list[Speed]:
+    """Both databases, one after the other."""
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="farthing-bench-"))
+        stack.callback(shutil.rmtree, folder)
+        urls = {"SQLite": f"sqlite:///{folder}/ledger.db"}
+        if (programs := binaries()) is not None:
+            urls["PostgreSQL"] = stack.enter_context(running_postgres(programs))
+        return [_measure(name, url, devices, per_device) for name, url in urls.items()]
+
+
+def _measure(name: str, url: str, devices: int, per_device: int) -> Speed:
+    plain = _plain(url, list(itertools.islice(batches(devices, per_device), 1, 50)))
+    ledger = Ledger.open(url)
+    ledger.set_prices(parse_price_book(BOOK))
+    count, ingest = 0, 0.0
+    for batch in batches(devices, per_device):
+        ingest += _once(lambda batch=batch: ledger.ingest(batch))  # type: ignore[misc]
+        count += len(batch.intervals)
+    with _timed() as settle:
+        done = ledger.settle()
+    first = START // DAY
+    last = first + DAYS - 1
+    by = ("team", "namespace", "workload", "model", "cluster", "kind")
+    with _timed() as statement:
+        ask(ledger.database, Question(by, first, last))
+    with _timed() as by_month:
+        ask(ledger.database, Question(("team",), first, last))
+    team = min(_once(lambda: ask(ledger.database, Question(("day",), first, last, "team-3"))) for _ in range(5))
+    ledger.close()
+    return Speed(
+        database=name,
+        intervals=count,
+        devices=devices,
+        plain=plain,
+        ingest=count / ingest,
+        settle_seconds=settle[0],
+        days_of_devices=done.rated,
+        statement_seconds=statement[0],
+        month_seconds=by_month[0],
+        team_milliseconds=team * 1000,
+        mib=psutil.Process().memory_info().rss / 2**20,
+    )
+
+
+def _plain(url: str, work: list[Batch]) -> float:
+    """The same rows into a table without keys, upserts or bookkeeping: what the driver and the disk can do."""
+    ledger = Ledger.open(url)
+    table = Table("plain", MetaData(), *(Column(c.name, c.type) for c in interval_table.columns))
+    with ledger.database.writing() as connection:
+        table.create(connection)
+    rows = [[interval_row(interval, batch) for interval in batch.intervals] for batch in work]
+    with _timed() as taken:
+        for some in rows:
+            with ledger.database.writing() as connection:
+                connection.execute(insert(table), some)
+    with ledger.database.writing() as connection:
+        table.drop(connection)
+    ledger.close()
+    return sum(map(len, rows)) / taken[0]
+
+
+def _once(work: Callable[[], object]) -> float:
+    with _timed() as taken:
+        work()
+    return taken[0]
+
+
+@contextmanager
+def _timed() -> Iterator[list[float]]:
+    taken = [0.0]
+    start = time.perf_counter()
+    yield taken
+    taken[0] = time.perf_counter() - start
+
+
+def page(found: list[Speed]) -> str:
+    """The table for docs/benchmarks.md."""
+    rows = (
+        f"| {s.database} | {s.ingest:,.0f} | {s.plain:,.0f} | **{s.ingest / s.plain:.2f}** | {s.intervals / s.settle_seconds:,.0f} "
+        f"| {s.statement_seconds:.2f} s | {s.month_seconds:.2f} s | {s.team_milliseconds:.0f} ms |"
+        for s in found
+    )
+    first = found[0]
+    return "\n".join(
+        [
+            "# Benchmarks of the ledger",
+            "",
+            f"Written by `python -m bench ledger` on {date.today().isoformat()}, {os.cpu_count()} cores, everything on one machine:",
+            f"a month of {first.devices:,} devices, {first.intervals:,} intervals, {first.days_of_devices:,} days of devices.",
+            f"The process takes {max(s.mib for s in found):.0f} MiB at most.",
+            "*Plain* inserts the same rows into a table without keys, in the same run: the ratio is what the ledger adds.",
+            "",
+            "| database | taken in /s | plain /s | ratio | settled /s | month by six fields | month by team | one team by day |",
+            "|---|---|---|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def main(devices: int = 2000, per_device: int = 500) -> None:
+    """Measure, and write the page."""
+    text = page(measure(devices, per_device))
+    PAGE.write_text(text, encoding="utf-8")
+    print(text)

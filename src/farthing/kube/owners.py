@@ -1,0 +1,46 @@
+"""Who made a pod, as far as the pod itself says: its controller, and what the controllers' own labels name above it.
+
+Nothing is asked of the API server: a pod of a Deployment carries the hash that its ReplicaSet's name ends in, and what
+makes Jobs or pods for something larger says so in a label. A CronJob leaves no trace on pods, so its Job is the root.
+"""
+
+from functools import lru_cache
+from typing import Final
+
+from farthing.kube import wire
+
+_HASHES: Final = {"pod-template-hash": "Deployment", "rollouts-pod-template-hash": "Rollout"}
+"""Labels with the hash at the end of a ReplicaSet's name, and the kind of its owner, which has the name before it."""
+
+_MAKERS: Final = {
+    "leaderworkerset.sigs.k8s.io/name": "LeaderWorkerSet",
+    "jobset.sigs.k8s.io/jobset-name": "JobSet",
+    "ray.io/originated-from-cr-name": "",
+    "serving.kserve.io/inferenceservice": "InferenceService",
+    "workflows.argoproj.io/workflow": "Workflow",
+    "tekton.dev/pipelineRun": "PipelineRun",
+    "pipeline/runid": "PipelineRun",
+}
+"""Labels that name what a pod belongs to, the nearest first, and its kind."""
+
+_RAY_KIND: Final = "ray.io/originated-from-crd"
+
+
+def owners(meta: wire.Meta) -> tuple[str, ...]:
+    """The pod's owners as Kind/name, from the nearest to the root."""
+    labels = meta.labels or {}
+    found = [f"{owner.kind}/{owner.name}" for owner in meta.owner_references or () if owner.controller]
+    for label, kind in _HASHES.items():
+        if found and (name := labels.get(label)) and found[0].endswith(f"-{name}"):
+            found.append(f"{kind}/{found[0].partition('/')[2].removesuffix(f'-{name}')}")
+    for label, kind in _MAKERS.items():
+        named = f"{kind or labels.get(_RAY_KIND, 'RayCluster')}/{labels[label]}" if labels.get(label) else ""
+        if named and named not in found:
+            found.append(named)
+    return _one(tuple(found))
+
+
+@lru_cache(maxsize=10_000)
+def _one(found: tuple[str, ...]) -> tuple[str, ...]:
+    """The one tuple for all equal ones: pods of one Job have the same."""
+    return found

@@ -1,0 +1,227 @@
+"""The meter: what happens to claims and devices of one cluster, folded into intervals and supplies.
+
+`note` is told every observation, right after the World has folded it, and only remembers; `turn` makes records of what
+was noted and of what changed in the fleet; `take` hands out the records that changed since the last time. Each life of
+a meter starts from what is there (`begin`), under an epoch of its own; shares keep the start that is written on their
+allocation, so that they are the same intervals as in the life before.
+
+Time never goes back here: what happens while the clock is behind happens at the latest instant that was known.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from farthing.ledger.fleet import Physical, part_of, physicals
+from farthing.ledger.interval import Interval, IntervalId, Supply
+from farthing.model.ask import TEAM_PATTERN
+from farthing.model.cluster import Allocation, Claim, Key, Namespace, Pod, Result
+from farthing.model.plan import Gone, Listed, Observation, Seen
+from farthing.state.fleet import Fleet
+from farthing.state.world import World
+
+
+class Note(NamedTuple):
+    """A claim, as it was at an instant, with the pod that it is for."""
+
+    key: Key
+    claim: Claim | None
+    pod: Pod | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What changed: each interval and supply once, in its newest state."""
+
+    intervals: tuple[Interval, ...]
+    supplies: tuple[Supply, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.intervals or self.supplies)
+
+
+class Meter:
+    """The meter of one cluster. `note`, `turn`, `take` and `give_back` change it."""
+
+    def __init__(self, cluster: str) -> None:
+        self.cluster = cluster
+        self.now = 0
+        self._begun = False
+        self._notes: list[Note] = []
+        self._open: dict[Key, tuple[str, Allocation, tuple[Interval, ...]]] = {}
+        self._unknown: dict[Key, Note] = {}
+        self._fleet: Fleet | None = None
+        self._there: dict[str, Physical] = {}
+        self._supplies: dict[str, Supply] = {}
+        self._stranded: dict[str, Interval] = {}
+        self._changed: dict[IntervalId, Interval] = {}
+        self._moved: dict[tuple[str, int], Supply] = {}
+
+    def begin(self, world: World, at: float) -> None:
+        """Start from all that is there at an instant."""
+        self._begun = True
+        for claim in world.all(Claim):
+            self._notes.append(_note(world, claim.key, at))
+        self.turn(world, at)
+
+    def note(self, world: World, news: Observation, at: float) -> None:
+        """Remember what an observation, just folded into the world, made of claims."""
+        if self._begun:
+            self._notes += (_note(world, key, at) for key in self._claims(news))
+
+    def turn(self, world: World, at: float) -> None:
+        """Make records of what was noted, and of what changed in the fleet."""
+        if not self._begun:
+            return
+        notes = [*self._unknown.values(), *self._notes]
+        self._unknown, self._notes = {}, []
+        for note in notes:
+            self._look_at_claim(world, world.fleet, note)
+        self._look_at_fleet(world.fleet, self._tick(at))
+
+    def take(self) -> Records:
+        """The records that changed since they were taken last."""
+        taken = Records(tuple(self._changed.values()), tuple(self._moved.values()))
+        self._changed, self._moved = {}, {}
+        return taken
+
+    def give_back(self, records: Records) -> None:
+        """Take records back that could not be written; what has changed since is newer."""
+        self._changed = {interval.id: interval for interval in records.intervals} | self._changed
+        self._moved = {(supply.device, supply.start): supply for supply in records.supplies} | self._moved
+
+    def _tick(self, at: float) -> int:
+        self.now = max(self.now, int(at))
+        return self.now
+
+    def _claims(self, news: Observation) -> Iterable[Key]:
+        """The claims that an observation speaks of; a list speaks also of those that it does not hold."""
+        match news:
+            case Seen(thing=Claim(key=key)):
+                return (key,)
+            case Gone(kind=kind, key=key) if kind is Claim:
+                return (key,)
+            case Listed(kind=kind, things=things) if kind is Claim:
+                return {*(thing.key for thing in things), *self._open, *self._unknown}
+            case _:
+                return ()
+
+    # Claims -------------------------------------------------------------------------------------------------------
+
+    def _look_at_claim(self, world: World, fleet: Fleet, note: Note) -> None:
+        at = self._tick(note.at)
+        claim = note.claim
+        self._unknown.pop(note.key, None)
+        uid, allocation, intervals = self._open.get(note.key, ("", None, ()))
+        if claim is not None and claim.uid == uid and claim.allocation == allocation:
+            return
+        for interval in intervals:
+            self._report(replace(interval, end=max(interval.start, at)))
+        self._open.pop(note.key, None)
+        if claim is None or claim.allocation is None:
+            return
+        found = tuple(self._intervals(world, fleet, claim, claim.allocation, note.pod, at))
+        if len(found) < len(claim.allocation.results):
+            self._unknown[note.key] = note
+            return
+        self._open[note.key] = (claim.uid, claim.allocation, found)
+        for interval in found:
+            self._report(interval)
+
+    def _intervals(
+        self, world: World, fleet: Fleet, claim: Claim, allocation: Allocation, pod: Pod | None, at: int
+    ) -> Iterator[Interval]:
+        """One for each device that is known."""
+        namespace = world.get(Namespace, Key("", claim.key.namespace))
+        since = int(allocation.since)
+        for result in allocation.results:
+            part = part_of(fleet, result)
+            if part is not None:
+                yield Interval(
+                    cluster=self.cluster,
+                    device=part.device,
+                    claim=claim.uid,
+                    share=_share(result),
+                    start=since if max(1, int(claim.created)) <= since <= at else at,
+                    end=None,
+                    team=_team(allocation.team, pod.team if pod else "", namespace.team if namespace else "")
+                    or claim.key.namespace,
+                    namespace=claim.key.namespace,
+                    node=part.node,
+                    model=part.model,
+                    compute=part.compute,
+                    memory=part.memory,
+                    isolation=allocation.isolation,
+                    pod=pod.key.name if pod else "",
+                    owners=pod.owners if pod else (),
+                )
+
+    def _report(self, interval: Interval) -> None:
+        self._changed[interval.id] = interval
+
+    # The fleet ----------------------------------------------------------------------------------------------------
+
+    def _look_at_fleet(self, fleet: Fleet, at: int) -> None:
+        if fleet is self._fleet:
+            return
+        self._fleet = fleet
+        now = {physical.device: physical for physical in physicals(fleet)}
+        for device in sorted(self._there.keys() | now.keys()):
+            old, new = self._there.get(device), now.get(device)
+            if old != new:
+                self._change_device(device, old, new, at)
+        self._there = now
+
+    def _change_device(self, device: str, old: Physical | None, new: Physical | None, at: int) -> None:
+        if old is None or new is None or old.supply != new.supply:
+            if device in self._supplies:
+                self._supply(replace(self._supplies.pop(device), end=at))
+            if new is not None:
+                self._supplies[device] = replace(new.supply, cluster=self.cluster, start=at)
+                self._supply(self._supplies[device])
+        if device in self._stranded:
+            self._report(replace(self._stranded.pop(device), end=at))
+        if new is not None and new.stranded:
+            self._stranded[device] = _stranded(self._supplies[device], at)
+            self._report(self._stranded[device])
+
+    def _supply(self, supply: Supply) -> None:
+        self._moved[supply.device, supply.start] = supply
+
+
+def _team(*names: str) -> str:
+    """The first name that can be a team's; labels are checked at admission, but not everything was admitted by us."""
+    return next((name for name in names if re.fullmatch(TEAM_PATTERN, name)), "")
+
+
+def _note(world: World, key: Key, at: float) -> Note:
+    claim = world.get(Claim, key)
+    users = claim.users if claim else ()
+    pod = world.get(Pod, Key(key.namespace, users[0][0])) if users else None
+    return Note(key, claim, pod, at)
+
+
+def _share(result: Result) -> str:
+    """A share's own id; devices that go as a whole have none, and are told apart by the request."""
+    return result.share_id or result.request
+
+
+def _stranded(supply: Supply, at: int) -> Interval:
+    """All that shares leave of the device is stranded."""
+    return Interval(
+        cluster=supply.cluster,
+        device=supply.device,
+        claim="",
+        share="",
+        start=at,
+        end=None,
+        team="",
+        namespace="",
+        node=supply.node,
+        model=supply.model,
+        compute=supply.compute,
+        memory=supply.memory,
+        use="stranded",
+    )

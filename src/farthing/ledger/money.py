@@ -1,0 +1,77 @@
+"""Money as integers: micro-units of one currency, shared out and accrued without losing one.
+
+Parsing is exact: what has more than six decimals is refused, never rounded.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from farthing.model.errors import InvalidError
+
+MICRO: Final = 1_000_000
+HOUR: Final = 3600
+LARGEST_PRICE: Final = 1_000_000 * MICRO
+"""Per device and hour. A larger price is a slip of the keyboard, and sums of it would not fit the database."""
+
+_ISO_4217: Final = (
+    "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF",
+    "CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD",
+    "HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL",
+    "LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP",
+    "PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT",
+    "TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG",
+)
+
+CURRENCIES: Final = frozenset(code for row in _ISO_4217 for code in row.split())
+"""ISO 4217, without funds, metals and testing codes."""
+
+
+def accrued(rate: int, start: int, end: int) -> int:
+    """Micro-units that `rate` (micro-units an hour) comes to from `start` to `end`, in seconds since 1970.
+
+    Parts add up to the whole however time is cut, since both ends are rounded on one line from 1970.
+    """
+    return rate * end // HOUR - rate * start // HOUR
+
+
+def apportion(total: int, weights: Sequence[int]) -> list[int]:
+    """`total` shared out by weights to the unit: largest remainder, ties to the first. Not all weights may be 0."""
+    whole = sum(weights)
+    parts = [total * weight // whole for weight in weights]
+    short = total - sum(parts)
+    if short:
+        by_remainder = sorted(range(len(weights)), key=lambda i: (-(total * weights[i] % whole), i))
+        for i in by_remainder[:short]:
+            parts[i] += 1
+    return parts
+
+
+def parse_micro(path: str, text: object) -> int:
+    """A decimal number, given as text or as a whole number, in micro-units; InvalidError names the field."""
+    if isinstance(text, bool) or not isinstance(text, str | int):
+        raise InvalidError(path, f'{text!r} is no exact number; write it as text, such as "2.50"')
+    if isinstance(text, str) and len(text) > 40:
+        raise InvalidError(path, f"a number of {len(text):,} characters; expected one such as 2.50")
+    try:
+        number = Decimal(text)
+    except InvalidOperation as error:
+        raise InvalidError(path, f"{text!r} is no number; expected one such as 2.50") from error
+    if not number.is_finite() or number < 0:
+        raise InvalidError(path, f"{text} is negative or not finite; expected 0 or more")
+    if number * MICRO > LARGEST_PRICE:
+        raise InvalidError(path, f"{text} is beyond the limit of {LARGEST_PRICE // MICRO:,}")
+    if (number * MICRO) % 1:
+        raise InvalidError(path, f"{text} has more than six decimals; the ledger counts in millionths")
+    return int(number * MICRO)
+
+
+def format_money(micro: int, places: int = 2) -> str:
+    """Micro-units for a person, half rounded to even: 1234567 is "1.23"."""
+    return f"{Decimal(micro) / MICRO:,.{places}f}"
+
+
+def format_exact(micro: int) -> str:
+    """Micro-units as the exact decimal: 1234567 is "1.234567"."""
+    sign = "-" if micro < 0 else ""
+    return f"{sign}{abs(micro) // MICRO}.{abs(micro) % MICRO:06d}"

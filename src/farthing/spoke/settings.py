@@ -1,0 +1,33 @@
+"""How a spoke runs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from farthing.spoke.audit import AUDIT_SECONDS
+from farthing.spoke.lease import DURATION_SECONDS
+
+
+@dataclass(frozen=True)
+class LedgerSettings:
+    """Where the ledger and the meter's log are, and what the cluster is called in the books."""
+
+    url: str
+    log: Path
+    cluster: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`metrics_port` 0 means no metrics server; it listens on `metrics_host` only.
+
+    Without a `ledger` nothing is metered.
+    """
+
+    kubeconfig: Path | None = None
+    context: str = ""
+    namespace: str = "farthing-system"
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 0
+    lease_seconds: int = DURATION_SECONDS
+    audit_seconds: float = AUDIT_SECONDS
+    ledger: LedgerSettings | None = None

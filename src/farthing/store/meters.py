@@ -1,0 +1,210 @@
+"""What meters said: taking a batch in, marking the days it changes, and reading one day of devices back.
+
+Records that are still open last to the watermark of the meter that reported them: of the newest epoch of a cluster
+that is later than all days that are rated; of an earlier one, a share ended when that meter was last heard, since
+nobody has seen it after, and a device stayed until the next meter began, since hardware does not come and go unseen.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Table, and_, delete, insert, literal, or_, select, tuple_, update
+
+from farthing.ledger.interval import DAY, Batch, Interval, Supply
+from farthing.store.rows import Row, interval_of, interval_row, supply_of, supply_row
+from farthing.store.schema import dirty, early, intervals, progress, settled, supplies
+from farthing.store.upsert import put_missing, put_newer, put_selected
+
+IDLE: Final = ""
+"""Among dirty devices: the day's idle cost is to be shared out anew."""
+
+_SAME: Final = ("end", "epoch", "seq")
+_MOST_KEYS: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Epochs:
+    """The lives of one cluster's meter: when each began, and how far it was heard without a gap."""
+
+    starts: tuple[int, ...]
+    watermarks: tuple[int, ...]
+
+    @property
+    def newest(self) -> int:
+        return self.starts[-1] if self.starts else 0
+
+    @property
+    def watermark(self) -> int:
+        """Everything of the cluster up to here has been said."""
+        return self.watermarks[-1] if self.watermarks else 0
+
+    def heard(self, epoch: int) -> int:
+        return self.watermarks[self.starts.index(epoch)]
+
+    def share_end(self, row: Row) -> int | None:
+        end: int | None = row["end"]
+        if end is not None or row["epoch"] == self.newest:
+            return end
+        return max(int(row["start"]), self.heard(row["epoch"]))
+
+    def supply_end(self, row: Row) -> int | None:
+        end: int | None = row["end"]
+        if end is not None or row["epoch"] == self.newest:
+            return end
+        return max(int(row["start"]), self.starts[bisect_right(self.starts, row["epoch"])])
+
+
+def epochs(connection: Connection, cluster: str) -> Epochs:
+    rows = connection.execute(
+        select(progress.c.epoch, progress.c.watermark).where(progress.c.cluster == cluster).order_by(progress.c.epoch)
+    ).all()
+    return Epochs(tuple(row.epoch for row in rows), tuple(row.watermark for row in rows))
+
+
+# Taking in --------------------------------------------------------------------------------------------------------
+
+
+def remember(connection: Connection, batch: Batch) -> bool:
+    """Take a batch in; False where it was here before."""
+    before = epochs(connection, batch.cluster)
+    if not _count(connection, batch):
+        return False
+    after = epochs(connection, batch.cluster)
+    last = settled_day(connection, batch.cluster)
+    for table, rows in (
+        (supplies, [supply_row(supply, batch) for supply in batch.supplies]),
+        (intervals, [interval_row(interval, batch) for interval in batch.intervals]),
+    ):
+        _mark(connection, table, [row for row in rows if row["start"] // DAY <= last], after, last)
+        put_newer(connection, table, rows)
+    if batch.epoch != after.newest and before != after:
+        heard = before.heard(batch.epoch) if batch.epoch in before.starts else batch.epoch
+        mark_cluster(connection, batch.cluster, min(heard, batch.epoch) // DAY, last)
+    return True
+
+
+def _count(connection: Connection, batch: Batch) -> bool:
+    """Note that the batch is here; False where it was."""
+    where = and_(progress.c.cluster == batch.cluster, progress.c.epoch == batch.epoch)
+    row = connection.execute(select(progress.c.seq, progress.c.watermark).where(where)).first()
+    seq, watermark = (row.seq, row.watermark) if row else (0, 0)
+    if batch.seq <= seq:
+        return False
+    place = {"cluster": batch.cluster, "epoch": batch.epoch}
+    if row is None:
+        connection.execute(insert(progress).values(**place, seq=0, watermark=0))
+    waiting = and_(early.c.cluster == batch.cluster, early.c.epoch == batch.epoch)
+    if batch.seq > seq + 1:
+        found = connection.execute(select(early.c.seq).where(waiting, early.c.seq == batch.seq)).first()
+        if found is None:
+            connection.execute(insert(early).values(**place, seq=batch.seq, watermark=batch.watermark))
+        return found is None
+    seq, watermark = batch.seq, max(watermark, batch.watermark)
+    for later in connection.execute(select(early.c.seq, early.c.watermark).where(waiting).order_by(early.c.seq)).all():
+        if later.seq != seq + 1:
+            break
+        seq, watermark = later.seq, max(watermark, later.watermark)
+    connection.execute(delete(early).where(waiting, early.c.seq <= seq))
+    connection.execute(update(progress).where(where).values(seq=seq, watermark=watermark))
+    return True
+
+
+def missing(connection: Connection, cluster: str) -> int:
+    """How many batches have come before others that are still missing."""
+    return len(connection.execute(select(early.c.seq).where(early.c.cluster == cluster)).all())
+
+
+# Marking ----------------------------------------------------------------------------------------------------------
+
+
+def settled_day(connection: Connection, cluster: str) -> int:
+    """The last day that was rated; -1 where none was."""
+    found = connection.scalar(select(settled.c.day).where(settled.c.cluster == cluster))
+    return -1 if found is None else found
+
+
+def mark(connection: Connection, found: Iterable[tuple[str, int, str]]) -> None:
+    """Mark devices (cluster, day, device) as to be rated again."""
+    rows = [{"cluster": cluster, "day": day, "device": device} for cluster, day, device in sorted(set(found))]
+    put_missing(connection, dirty, rows)
+
+
+def mark_cluster(connection: Connection, cluster: str, first: int, last: int) -> None:
+    """Mark all devices that were there on some days."""
+    for day in range(first, last + 1):
+        there = and_(
+            supplies.c.cluster == cluster,
+            supplies.c.start < (day + 1) * DAY,
+            or_(supplies.c.end.is_(None), supplies.c.end > day * DAY),
+        )
+        query = select(literal(cluster), literal(day), supplies.c.device).where(there).distinct()
+        put_selected(connection, dirty, query)
+        mark(connection, [(cluster, day, IDLE)])
+
+
+def _mark(connection: Connection, table: Table, rows: Sequence[Row], found: Epochs, last: int) -> None:
+    """Mark the rated days on which these records differ from what was known.
+
+    Where a record loses to a later one that is known, days are marked needlessly, which changes nothing.
+    """
+    known = _known(connection, table, rows)
+    keys = [column.name for column in table.primary_key.columns]
+    for row in rows:
+        old = known.get(tuple(row[key] for key in keys))
+        first = row["start"] // DAY
+        if old is not None and all(old[name] == row[name] for name in row if name not in _SAME):
+            first = max(first, min(_end(old, found), _end(row, found)) // DAY)
+            until = last
+        else:
+            until = last if old is not None else min(last, (_end(row, found) - 1) // DAY if row["end"] else last)
+        mark(connection, ((row["cluster"], day, row["device"]) for day in range(first, until + 1)))
+
+
+def _end(row: Row, found: Epochs) -> int:
+    """When a record ends, or until when at least it lasts."""
+    return row["end"] if row["end"] is not None else found.heard(row["epoch"])
+
+
+def _known(connection: Connection, table: Table, rows: Sequence[Row]) -> dict[tuple[Any, ...], Row]:
+    keys = list(table.primary_key.columns)
+    known: dict[tuple[Any, ...], Row] = {}
+    for i in range(0, len(rows), _MOST_KEYS):
+        wanted = [tuple(row[key.name] for key in keys) for row in rows[i : i + _MOST_KEYS]]
+        for found in connection.execute(select(table).where(tuple_(*keys).in_(wanted))).mappings():
+            known[tuple(found[key.name] for key in keys)] = dict(found)
+    return known
+
+
+# Reading back -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """All that is known of one device in some time."""
+
+    supplies: tuple[Supply, ...]
+    intervals: tuple[Interval, ...]
+
+
+def known_of(
+    connection: Connection, cluster: str, devices: Sequence[str] | None, start: int, end: int
+) -> Iterator[tuple[str, Known]]:
+    """What is known of devices (None: all of the cluster) from `start` to `end`, in order of their names."""
+    found = epochs(connection, cluster)
+    there: dict[str, list[Supply]] = {}
+    held: dict[str, list[Interval]] = {}
+    for row in connection.execute(_within(supplies, cluster, devices, start, end)).mappings():
+        there.setdefault(row["device"], []).append(supply_of(row, found.supply_end(row)))
+    for row in connection.execute(_within(intervals, cluster, devices, start, end)).mappings():
+        held.setdefault(row["device"], []).append(interval_of(row, found.share_end(row)))
+    for device in sorted({*there, *held, *(devices or ())}):
+        yield device, Known(tuple(there.get(device, ())), tuple(held.get(device, ())))
+
+
+def _within(table: Table, cluster: str, devices: Sequence[str] | None, start: int, end: int) -> Any:
+    query = select(table).where(
+        table.c.cluster == cluster, table.c.start < end, or_(table.c.end.is_(None), table.c.end > start)
+    )
+    return query if devices is None else query.where(table.c.device.in_(devices))

@@ -1,0 +1,1 @@
+"""The tables' history: one file a version, run by Alembic when a ledger is opened. Start with `versions/`."""

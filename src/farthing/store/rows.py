@@ -1,0 +1,125 @@
+"""Values to rows and back: what meters said, and what is in the books."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import RowMapping
+
+from farthing.ledger.entry import Entry, Posting
+from farthing.ledger.interval import Batch, Interval, Supply
+from farthing.ledger.price import PriceBook
+
+Row = RowMapping | dict[str, Any]
+"""A row by the names of its columns, as it was read or is to be written."""
+
+_OWNERS_END: Final = "\n"
+"""Between owners; names hold nothing that cannot be printed."""
+
+_POSTING_FIELDS: Final = tuple(field for field in Posting.__dataclass_fields__)
+
+
+def interval_row(interval: Interval, batch: Batch) -> dict[str, Any]:
+    return {
+        "cluster": interval.cluster,
+        "device": interval.device,
+        "start": interval.start,
+        "claim": interval.claim,
+        "share": interval.share,
+        "end": interval.end,
+        "team": interval.team,
+        "namespace": interval.namespace,
+        "node": interval.node,
+        "model": interval.model,
+        "compute": interval.compute,
+        "memory": interval.memory,
+        "isolation": interval.isolation,
+        "pod": interval.pod,
+        "owners": _OWNERS_END.join(interval.owners),
+        "use": interval.use,
+        "epoch": batch.epoch,
+        "seq": batch.seq,
+    }
+
+
+def interval_of(row: Row, end: int | None) -> Interval:
+    return Interval(
+        cluster=row["cluster"],
+        device=row["device"],
+        claim=row["claim"],
+        share=row["share"],
+        start=row["start"],
+        end=end,
+        team=row["team"],
+        namespace=row["namespace"],
+        node=row["node"],
+        model=row["model"],
+        compute=row["compute"],
+        memory=row["memory"],
+        isolation=row["isolation"],
+        pod=row["pod"],
+        owners=tuple(row["owners"].split(_OWNERS_END)) if row["owners"] else (),
+        use=row["use"],
+    )
+
+
+def supply_row(supply: Supply, batch: Batch) -> dict[str, Any]:
+    return {
+        "cluster": supply.cluster,
+        "device": supply.device,
+        "start": supply.start,
+        "end": supply.end,
+        "node": supply.node,
+        "model": supply.model,
+        "compute": supply.compute,
+        "memory": supply.memory,
+        "commitment": supply.commitment,
+        "spot": supply.spot,
+        "epoch": batch.epoch,
+        "seq": batch.seq,
+    }
+
+
+def supply_of(row: Row, end: int | None) -> Supply:
+    return Supply(
+        cluster=row["cluster"],
+        device=row["device"],
+        start=row["start"],
+        end=end,
+        node=row["node"],
+        model=row["model"],
+        compute=row["compute"],
+        memory=row["memory"],
+        commitment=row["commitment"],
+        spot=bool(row["spot"]),
+    )
+
+
+def posting_rows(entry: Entry, number: int) -> list[dict[str, Any]]:
+    return [
+        {"entry": number, "line": line, **{name: getattr(posting, name) for name in _POSTING_FIELDS}}
+        for line, posting in enumerate(entry.postings)
+    ]
+
+
+def entry_of(row: Row, lines: Sequence[Row]) -> Entry:
+    return Entry(
+        kind=row["kind"],
+        subject=row["subject"],
+        cluster=row["cluster"],
+        device=row["device"],
+        model=row["model"],
+        day=row["day"],
+        capacity=row["capacity"],
+        cause=row["cause"],
+        postings=tuple(Posting(**{name: line[name] for name in _POSTING_FIELDS}) for line in lines),
+    )
+
+
+def book_row(book: PriceBook) -> dict[str, Any]:
+    content = msgspec.json.encode(book).decode()
+    return {"version": book.version, "since": book.since, "currency": book.currency, "content": content}
+
+
+def book_of(content: str) -> PriceBook:
+    return msgspec.json.decode(content, type=PriceBook)

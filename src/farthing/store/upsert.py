@@ -1,0 +1,59 @@
+"""Insert-or-update, which each database spells its own way."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Connection, Table, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.selectable import Select
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+def put_newer(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert records of meters; where one is there, the one of the later batch (epoch, seq) stays."""
+    if not rows:
+        return
+    found = _insert(connection, table)
+    new = {column.name: found.excluded[column.name] for column in table.columns if not column.primary_key}
+    later = tuple_(found.excluded.epoch, found.excluded.seq) > tuple_(table.c.epoch, table.c.seq)
+    keys = list(table.primary_key.columns)
+    connection.execute(found.on_conflict_do_update(index_elements=keys, set_=new, where=later), list(rows))
+
+
+def put(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows; where one is there, replace it."""
+    if not rows:
+        return
+    found = _insert(connection, table)
+    new = {column.name: found.excluded[column.name] for column in table.columns if not column.primary_key}
+    connection.execute(
+        found.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=new), list(rows)
+    )
+
+
+def add(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows; where one is there, add to its numbers."""
+    if not rows:
+        return
+    found = _insert(connection, table)
+    numbers: list[Column[Any]] = [column for column in table.columns if not column.primary_key]
+    sums: dict[str, ColumnElement[Any]] = {c.name: c + found.excluded[c.name] for c in numbers}
+    connection.execute(
+        found.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=sums), list(rows)
+    )
+
+
+def put_missing(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows that are not there."""
+    if rows:
+        connection.execute(_insert(connection, table).on_conflict_do_nothing(), list(rows))
+
+
+def put_selected(connection: Connection, table: Table, query: Select[Any]) -> None:
+    """Insert what a query finds and is not there."""
+    columns = [column.name for column in table.columns]
+    # "WHERE true": SQLite would read ON CONFLICT as a join's ON otherwise; every query here has its own WHERE
+    connection.execute(_insert(connection, table).from_select(columns, query).on_conflict_do_nothing())

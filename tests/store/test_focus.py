@@ -1,0 +1,107 @@
+"""A month in FOCUS: every charge is a row, all rows are what the devices cost, and splits come to one."""
+
+import csv
+import io
+import json
+from collections import defaultdict
+from decimal import Decimal
+
+import pytest
+
+from farthing.ledger.entry import IdleRule
+from farthing.ledger.focus import COLUMNS_1_2, COLUMNS_1_3
+from farthing.model.errors import InvalidError, NotFoundError
+from farthing.store.export import export_focus
+from tests.ledgers import HOUR_COST, book
+from tests.store.focus_month import FIRST, a_month, corrected
+from tests.store.sums import by_kind
+
+
+def exported(ledger, period="2026-11", version="1.2"):
+    out = io.StringIO()
+    count = export_focus(ledger.database, period, "GPU platform", version, out)
+    rows = list(csv.DictReader(io.StringIO(out.getvalue())))
+    assert len(rows) == count
+    return rows
+
+
+def cost(rows):
+    return sum(Decimal(row["BilledCost"]) for row in rows)
+
+
+def test_all_rows_together_are_what_was_charged(ledger):
+    a_month(ledger)
+    found = exported(ledger)
+    kinds = defaultdict(Decimal)
+    for row in found:
+        kinds[row["x_Kind"]] += Decimal(row["BilledCost"])
+    assert {kind: int(amount * 10**6) for kind, amount in kinds.items()} == by_kind(ledger, period="2026-11")
+    adjustments = sum(Decimal(row["BilledCost"]) for row in found if row["x_Kind"] == "adjustment")
+    assert cost(found) - adjustments == Decimal(2 * 30 * 24 * HOUR_COST) / 10**6
+
+
+def test_idle_and_stranded_are_rows_that_nobody_owes(ledger):
+    a_month(ledger)
+    nobody = [row for row in exported(ledger) if row["x_Kind"] in ("idle", "stranded")]
+    assert nobody
+    assert {row["SubAccountId"] for row in nobody} == {""}
+
+
+def test_what_was_reversed_within_the_month_is_not_there(ledger):
+    a_month(ledger)
+    before = len(exported(ledger))
+    ledger.set_prices(book("7.20", version=2, since="2026-11-01", isolation={"hard": "1.5"}))
+    ledger.settle()
+    found = exported(ledger)
+    assert (len(found), {row["ChargeClass"] for row in found}) == (before, {""})
+
+
+def test_what_is_learned_about_a_closed_month_is_a_correction_in_the_next(ledger):
+    a_month(ledger)
+    ledger.close_period("2026-11", 0)
+    before = exported(ledger)
+    corrected(ledger)
+    assert exported(ledger) == before
+    found = [row for row in exported(ledger, "2026-12") if row["ChargeClass"] == "Correction"]
+    assert {row["ChargePeriodStart"][:7] for row in found} == {"2026-11"}
+    assert {row["BillingPeriodStart"] for row in found} == {"2026-12-01T00:00:00Z"}
+    assert cost(row for row in found if row["x_Kind"] != "adjustment") == 0
+
+
+def test_splits_of_a_device_and_day_come_to_one_and_carry_its_tags(ledger):
+    a_month(ledger)
+    parts = defaultdict(list)
+    for row in exported(ledger, version="1.3"):
+        if row["AllocatedMethodId"]:
+            element = json.loads(row["AllocatedMethodDetails"])["Elements"][0]
+            parts[row["x_Device"], row["ChargePeriodStart"]].append(Decimal(str(element["AllocatedRatio"])))
+    assert len(parts) == 60
+    assert {sum(ratios) for ratios in parts.values()} == {1}
+
+
+def test_columns_are_the_versions_own_or_begin_with_x(ledger):
+    a_month(ledger)
+    assert tuple(exported(ledger)[0]) == COLUMNS_1_2
+    assert tuple(exported(ledger, version="1.3")[0]) == COLUMNS_1_3
+    assert all(name.startswith("x_") or name[0].isupper() for name in COLUMNS_1_3)
+
+
+def test_a_version_or_a_ledger_that_cannot_be_exported_is_refused(ledger):
+    with pytest.raises(NotFoundError, match="no price book"):
+        exported(ledger)
+    with pytest.raises(InvalidError, match=r"expected 1\.2 or 1\.3"):
+        exported(ledger, version="1.4")
+
+
+def test_a_month_without_charges_is_a_file_with_a_head(ledger):
+    ledger.set_prices(book())
+    assert exported(ledger, "2030-01") == []
+
+
+def test_idle_cost_that_is_shared_out_moves_from_idle_to_teams(ledger):
+    ledger.set_idle_rule(FIRST, IdleRule("use"))
+    a_month(ledger)
+    found = exported(ledger)
+    assert cost(row for row in found if row["x_Kind"] == "idle") == 0
+    assert cost(row for row in found if row["x_Kind"] == "idle-share") > 0
+    assert {row["ChargeCategory"] for row in found if row["x_Kind"] == "idle-share"} == {"Adjustment"}
