@@ -85,7 +85,7 @@ def test_the_room_on_the_node_is_kept_as_well():
 def test_a_partition_that_is_kept_keeps_what_other_partitions_of_its_device_would_take():
     parts = [
         device(name, 10 * GIB, attributes={"profile": profile}, consumes=(("gpu-0", "slices", size),), multi=False)
-        for name, profile, size in (("small", "1g.10gb", 1), ("large", "2g.20gb", 2))
+        for name, profile, size in (("small", "1g.10gb", 1), ("other", "1g.10gb", 1), ("large", "2g.20gb", 2))
     ]
     pool = slice_of("n0", parts, counters=(("gpu-0", "slices", 2),))
     big, claim = asking("big", "2g.20gb", created=9.0)
