@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 

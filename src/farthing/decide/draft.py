@@ -99,8 +99,11 @@ class Draft:
                     free.counters[counter] += amount
 
     def close(self, device: int) -> None:
-        """Let nobody take anything of a device any more."""
+        """Let nobody take anything of a device any more, nor of what its partitions share."""
         free = self.free
+        if not free.users[device]:
+            for counter, amount in self.fleet.consumes.get(device, ()):
+                free.counters[counter] -= amount
         free.compute[device] = free.memory[device] = 0
         free.users[device] += 1
         free.mode[device] |= CLOSED

@@ -10,7 +10,7 @@ from farthing.model.errors import InvalidError
 from farthing.model.keep import KEPT_SECONDS, Keep, parse_keep
 from farthing.model.plan import Hold, Place
 from farthing.model.reason import Why
-from tests.builders import allocated, asking, node, slice_of, world
+from tests.builders import GIB, allocated, asking, device, node, slice_of, world
 from tests.lives import Town
 
 BOTH = tuple(DeviceId("gpu.farthing.dev", "n0", f"gpu-{i}") for i in range(2))
@@ -80,6 +80,23 @@ def test_the_room_on_the_node_is_kept_as_well():
     effects = said(world(node("n0"), slice_of("n0", 2), held, (replace(big, created=9.0), claim), greedy))
     assert effects["big"].node == "n0", "it fits beside what is kept for it, and goes first"
     assert effects["greedy"].reason.why is Why.NO_NODE_ROOM
+
+
+def test_a_partition_that_is_kept_keeps_what_other_partitions_of_its_device_would_take():
+    parts = [
+        device(name, 10 * GIB, attributes={"profile": profile}, consumes=(("gpu-0", "slices", size),), multi=False)
+        for name, profile, size in (("small", "1g.10gb", 1), ("other", "1g.10gb", 1), ("large", "2g.20gb", 2))
+    ]
+    pool = slice_of("n0", parts, counters=(("gpu-0", "slices", 2),))
+    big, claim = asking("big", "2g.20gb", created=9.0)
+    keep = Keep(60.0, (DeviceId("gpu.farthing.dev", "n0", "large"),))
+    leaving = asking("leaving", "1g.10gb")
+    held = (replace(leaving[0], node="n0", gated=False), allocated(leaving[1], leaving[0], "small"))
+    found = Town(world(node("n0"), pool, held, (replace(big, kept=str(keep)), claim)))
+    found.submit(*asking("again", "1g.10gb", created=1.0))
+    found.gone(Key("team-a", "leaving"))
+    found.settle()
+    assert (found.devices("big"), found.devices("again")) == ({"n0/large"}, set())
 
 
 def test_what_was_written_reads_back():
