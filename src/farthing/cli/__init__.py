@@ -11,6 +11,7 @@ from farthing.cli import traces
 from farthing.cli.devices import devices
 from farthing.cli.explain import explain
 from farthing.cli.install import install, uninstall
+from farthing.cli.migrate import migrate
 from farthing.cli.node import node
 from farthing.cli.replay import replay
 from farthing.cli.spoke import spoke
@@ -24,6 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (up, down, install, uninstall, status, top, explain, devices, spoke, node, replay):
+for command in (up, down, install, uninstall, status, top, explain, devices, spoke, node, migrate, replay):
     app.command()(command)
 app.add_typer(traces.app, name="traces")
