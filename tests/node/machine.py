@@ -198,6 +198,9 @@ BinaryName = "{self.folder}/runc"
         for record in ("kubelet", *(p.stem for p in self.folder.glob("driver*.pid")), "containerd"):
             self.process(record).stop(5)
         for shim in self._shims():
+            for open_ in shim.net_connections(kind="unix"):  # in a folder of the whole machine, not in ours
+                if open_.laddr:
+                    Path(str(open_.laddr)).unlink(missing_ok=True)
             for process in (*shim.children(recursive=True), shim):
                 _kill(process)
         mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]

@@ -13,8 +13,9 @@ from farthing.cli.devices import devices
 from farthing.cli.explain import explain
 from farthing.cli.export import export
 from farthing.cli.install import install, uninstall
-from farthing.cli.repack import repack
+from farthing.cli.migrate import migrate
 from farthing.cli.node import node
+from farthing.cli.repack import repack
 from farthing.cli.replay import replay
 from farthing.cli.spoke import spoke
 from farthing.cli.statement import statement
@@ -29,8 +30,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-_COMMANDS = (up, down, install, uninstall, status, top, explain, devices, repack, cost, statement, export, replay)
-for command in (*_COMMANDS, spoke, node):
+_FOR_PEOPLE = (up, down, install, uninstall, status, top, explain, devices, repack, cost, statement, migrate)
+_FOR_MACHINES = (export, replay, spoke, node)
+for command in (*_FOR_PEOPLE, *_FOR_MACHINES):
     app.command()(command)
 app.command("what-if")(what_if_command)
 app.add_typer(ledger.app, name="ledger")

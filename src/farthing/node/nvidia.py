@@ -48,13 +48,15 @@ class Nvidia:
             count = pynvml.nvmlDeviceGetCount()
             driver = _text(pynvml.nvmlSystemGetDriverVersion())
         devices: list[Device] = []
+        answered: set[Attribute] = set()
         for number in range(count):
             try:
                 handle = pynvml.nvmlDeviceGetHandleByIndex(number)
                 devices += self._gpu(handle, driver)
+                answered.add(pynvml.nvmlDeviceGetMinorNumber(handle))
             except pynvml.NVMLError as error:
                 _log.error("a GPU does not answer", number=number, error=str(error))
-        devices += self._lost({device.name for device in devices})
+        devices += self._lost(answered)
         if self._mps:
             for name in self._mps.tend():
                 _log.error("MPS daemon was dead and is started again", domain=name)
@@ -102,10 +104,10 @@ class Nvidia:
             )
         ]
 
-    def _lost(self, there: set[str]) -> Iterator[Device]:
-        """What was here at the last look and is not now: fallen off the bus, or a MIG instance that was removed."""
+    def _lost(self, answered: set[Attribute]) -> Iterator[Device]:
+        """What was here at the last look and whose GPU does not answer now: it has fallen off the bus."""
         for device in self._seen.devices:
-            if device.name not in there and device.attributes["type"] == "gpu":
+            if device.attributes["minor"] not in answered:
                 yield replace(device, troubles=(*_without_lost(device.troubles), self._health.lost(device.name)))
 
 

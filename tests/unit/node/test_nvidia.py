@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+DOUBLE = Path(__file__).parent / "mps_double.py"
+ROOT = Path(__file__).parents[3]
 SOURCE = Path(__file__).parent / "nvml" / "nvml.c"
 MACHINE = """
 driver: 570.86.10
@@ -39,7 +41,11 @@ from farthing.node.nvidia import Nvidia
 mps = object() if sys.argv[1] == "mps" else None
 if mps:
     from farthing.node.mps import MpsDaemons
-    mps = MpsDaemons(Path(sys.argv[2]), "none")
+    mps = MpsDaemons(Path(sys.argv[2]), sys.argv[3], own_shm=False)
+from tests.unit.node.conftest import claim
+from farthing.node.share import shares_of
+def shares(level, device="gpu-0"):
+    return shares_of(claim(1, device, level=level), "gpu.farthing.dev", "n1")
 for line in sys.stdin:
     word = line.strip()
     try:
@@ -48,6 +54,12 @@ for line in sys.stdin:
             answer = {}
         elif word == "look":
             answer = {d.name: {"memory": d.memory, "levels": sorted(d.levels), "shared": d.shared, "attributes": {k: getattr(v, "text", v) for k, v in d.attributes.items()}, "troubles": [[t.name, t.value, t.effect] for t in d.troubles]} for d in vendor.look().devices}
+        elif word.startswith("open"):
+            edits = vendor.open(shares(*word.split()[1:]))
+            answer = {"env": edits.env, "nodes": edits.nodes, "mounts": [m.container for m in edits.mounts]}
+        elif word.startswith("close"):
+            vendor.close(shares(*word.split()[1:]), ())
+            answer = {}
         elif word == "used":
             answer = [dataclasses.asdict(s) for s in vendor.used()]
     except FarthingError as error:
@@ -80,8 +92,13 @@ class Machine:
         self.state = yaml.safe_load(MACHINE)
         self._file = folder / "machine"
         self.write()
-        environment = {**os.environ, "LD_LIBRARY_PATH": str(library), "FAKE_NVML": str(self._file)}
-        command = [sys.executable, "-c", PROBE, "mps" if mps else "plain", str(folder / "mps")]
+        environment = {
+            **os.environ,
+            "LD_LIBRARY_PATH": str(library),
+            "PYTHONPATH": str(ROOT),
+            "FAKE_NVML": str(self._file),
+        }
+        command = [sys.executable, "-c", PROBE, "mps" if mps else "plain", str(folder / "mps"), str(DOUBLE)]
         self.process = subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -210,3 +227,37 @@ def test_who_uses_how_much_is_read_by_process(start):
     machine.change("gpu0", process="4711,1073741824,37")
     machine.ask("look")
     assert {"device": "gpu-0", "process": 4711, "memory": 1 << 30, "busy": 370} in machine.ask("used")
+
+
+def test_a_hard_share_has_its_daemon_while_it_is_open(start, tmp_path):
+    machine = start()
+    machine.ask("look")
+    edits = machine.ask("open hard")
+    assert edits["env"]["NVIDIA_VISIBLE_DEVICES"] == "GPU-0"
+    assert edits["env"]["CUDA_MPS_PINNED_DEVICE_MEM_LIMIT"] == "0=20480M"
+    assert "/dev/nvidia0" in edits["nodes"]
+    assert edits["mounts"] == [edits["env"]["CUDA_MPS_PIPE_DIRECTORY"]]
+    assert len(list((tmp_path / "mps").iterdir())) == 1
+    machine.ask("close hard")
+    assert list((tmp_path / "mps").iterdir()) == []
+
+
+def test_a_shared_share_has_none(start, tmp_path):
+    machine = start()
+    machine.ask("look")
+    assert machine.ask("open shared")["mounts"] == []
+    assert not (tmp_path / "mps").exists()
+
+
+def test_a_hard_share_without_mps_is_refused_never_weakened(start):
+    machine = start(mps=False)
+    machine.ask("look")
+    assert "IsolationUnavailable: hard needs MPS" in machine.ask("open hard")["error"]
+
+
+def test_a_gpu_whose_instances_are_all_gone_is_not_lost(start):
+    machine = start()
+    machine.ask("look")
+    del machine.state["gpu1"]["mig0"], machine.state["gpu1"]["mig1"]
+    machine.write()
+    assert set(machine.ask("look")) == {"gpu-0", "gpu-2"}
