@@ -1,8 +1,8 @@
 """The arrays that scoring works on: what nodes and devices have left, the mix of asks, and what follows from both.
 
-One plain tuple of numpy arrays, so that compiled and uncompiled kernels (`kernels`, `vectors`) share it. N nodes,
-D devices in node order, S shapes of devices, M typical asks. Amounts of a device come in pairs, compute and memory, in
-the driver's own units (`left`, `size`) or in thousandths of the device (`rest`).
+Plain tuples of numpy arrays, so that compiled kernels (`kernels`) and numpy (`vectors`) share them. N nodes, D devices
+in the order of their nodes, S shapes of devices, M typical asks. A *part* is in thousandths of a device; amounts come in
+pairs, compute and memory.
 """
 
 from typing import Final, NamedTuple
@@ -12,66 +12,83 @@ from numpy.typing import NDArray
 
 from farthing.state.fleet import Ints
 
-NEVER: Final = 1 << 20
-"""Thousandths of a device that no device has left: marks shapes that an ask of the mix can not use."""
+Floats = NDArray[np.float64]
+Scores = NDArray[np.int32]
+Flags = NDArray[np.uint8]
+
+NOBODY_CAN: Final = 1 << 20
+"""A part that no device has: of shapes that an ask cannot use."""
 
 IMPOSSIBLE: Final = -(1 << 31)
 """The score of a node that cannot take an ask."""
 
 SCALE: Final = 1 << 16
-"""The weights of a mix add up to this; gains are in thousandths of a GPU times this."""
+"""The weights of a mix add up to about this, and gains are in parts times this: all are whole numbers below 2^53."""
 
 BLOCK: Final = 64
 """So many nodes share one entry of `Rows.best`."""
 
-# The fields of one ask, as kernels read them.
-COUNT, WHOLE, LEVEL, ANY_TEAM, TEAM, CPU, MEMORY, MILLI = range(8)
+MOST_CPU: Final = 1 << 50
+"""Thousandths of a core; nodes that claim more are reckoned to have this, so that products fit 64 bits."""
+
+COUNT, WHOLE, LEVEL, ANY_TEAM, TEAM, CPU, MEMORY = range(7)
+"""The fields of an ask as kernels read it: devices; whether they must be empty; the bit of its isolation; whether any
+team may be beside it there; its own; thousandths of a core and bytes of its pod."""
+
+CPU_PER_GPU, STRAND, STEP = range(3)
+"""The fields of `Board.knobs`: thousandths of a core that a GPU needs, the price of a stranded part, the size of a
+step between scores (the latter two times SCALE)."""
 
 
 class Board(NamedTuple):
     """The state of a fleet for scoring.
 
-    Constant: `first[n]` is the first device of node n, `shape` [D] its shape, `size` [2, S] what a shape has,
-    `usable` [D] whether anybody can be given a part of it, `multi` [D] whether several can.
-    State: `left` [2, D], `on` [3, D] users, mode and team, `room` [3, N] cpu (milli), memory (bytes), pods.
-    Mix: `least` [M, S] thousandths that a typical ask needs on a device, `wants` [3, M] devices, cpu, weight;
-    `price` [S] of a device's scarcity, in 1/SCALE.
-    Derived: `rest` [2, D], `enough` [N, M] devices that a typical ask could use, `slivers` [N, M] thousandths on those
-    that it could not, `free` [N] thousandths in all, `waste` [N] weighted fragmentation.
-    `knobs`: see `scoring.Knobs`. `steps`: thresholds of gain between scores; empty for equal steps.
+    Of the fleet: `first` [N + 1] the first device of each node, `shape` [D], `size` [2, S] what a shape has, `usable`
+    [D] whether anybody can be given a part, `multi` [D] whether several can, `domains` [L, D] which devices are close
+    to each other, closest first (-1: not known).
+    What is left: `left` [2, D], `on` [3, D] users, mode and team as in `Free`, `room` [3, N] cpu, memory, pods.
+    Of the mix: `least` [S, M] the part that a typical ask needs of a device, `wants` [3, M] its devices, cpu and weight,
+    `price` [S] of a part, `knobs`, `steps` the gains from which each higher score starts (empty: equal steps).
+    Derived: `rest` [2, D] the parts left, `enough` [N, M] devices that a typical ask could use, `slivers` [N, M] the
+    parts on those that it could not, `free` [N] the parts in all, `waste` [N] those that are of no use, by weight.
     """
 
     first: Ints
     shape: Ints
     size: Ints
-    usable: NDArray[np.uint8]
-    multi: NDArray[np.uint8]
+    usable: Flags
+    multi: Flags
+    domains: Ints
     left: Ints
     on: Ints
     room: Ints
-    least: Ints
-    wants: Ints
-    price: Ints
-    rest: Ints
-    enough: Ints
-    slivers: Ints
-    free: Ints
-    waste: Ints
+    least: NDArray[np.int32]
+    wants: Floats
+    price: Floats
     knobs: Ints
-    steps: Ints
+    steps: Floats
+    rest: Ints
+    enough: NDArray[np.int32]
+    slivers: NDArray[np.int32]
+    free: Ints
+    waste: Floats
 
 
 class Rows(NamedTuple):
-    """Scores [K rows of asks, N nodes], brought up to date when they are looked at.
+    """Scores of asks on nodes [K, N], each row brought up to date when it is looked at.
 
-    `best` [K, N / BLOCK] is the highest score of each block of nodes. `seen` [K, 2] how far a row has read the
-    `log` of changed nodes (a ring), and the epoch of the mix that it was scored with. `clock` is the position in the
-    log, the epoch, and a counter for `stamp` [N], which marks nodes that were rescored already.
+    `best` [K, N / BLOCK] is the highest score in each block of nodes. `log` is a ring of the nodes that changed;
+    `clock` how much was ever written to it, the epoch of the mix, and a counter for `stamp` [N], which keeps a node from
+    being rescored twice. `seen` [K, 2] is what a row has read of log and epoch. `todo`, `fresh` and `chosen` [N] are
+    scratch: nodes to rescore, their scores, and the devices.
     """
 
-    scores: NDArray[np.int32]
-    best: NDArray[np.int32]
+    scores: Scores
+    best: Scores
     seen: Ints
     log: Ints
     clock: Ints
     stamp: Ints
+    todo: Ints
+    fresh: Scores
+    chosen: Ints

@@ -34,14 +34,14 @@ class Draft:
 
     def take(self, device: int, need: Need, team: str) -> None:
         """Take what the need takes of a device."""
-        sieve = eligible(self.fleet, need)
+        compute, memory = eligible(self.fleet, need).amounts(device)
         free = self.free
         if not free.users[device]:
             for counter, amount in self.fleet.consumes.get(device, ()):
                 free.counters[counter] -= amount
         whole = not self.fleet.multi[device]
-        free.compute[device] -= self.fleet.compute[device] if whole else sieve.compute[device]
-        free.memory[device] -= self.fleet.memory[device] if whole else sieve.memory[device]
+        free.compute[device] -= self.fleet.compute[device] if whole else compute
+        free.memory[device] -= self.fleet.memory[device] if whole else memory
         free.users[device] += 1
         free.mode[device] |= LEVEL_BIT[need.isolation]
         free.team[device] = self.teams.setdefault(team, len(self.teams))

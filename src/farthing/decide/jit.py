@@ -34,5 +34,5 @@ def kernel(function: _F) -> _F:
     """Compile a function over numpy arrays. ImportError where numba is missing."""
     import numba  # noqa: PLC0415 -- it takes most of a second, and only those who place by the thousand need it
 
-    compiled: _F = numba.njit(function, cache=KEPT)
+    compiled: _F = numba.njit(function, cache=KEPT, fastmath={"reassoc"}, error_model="numpy")
     return compiled
