@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 
 from farthing.decide.fit import eligible, extras
 from farthing.decide.needs import Need
+from farthing.decide.table import Table
 from farthing.model.cluster import Pod
 from farthing.state.fleet import LEVEL_BIT, Fleet
+from farthing.state.mix import Typical
 from farthing.state.snapshot import Free, Snapshot
 
 UNSEEN = -3
@@ -14,28 +16,41 @@ UNSEEN = -3
 
 @dataclass(slots=True)
 class Draft:
-    """Owns its columns; `take` and `settle_on` change them."""
+    """Owns its columns; `take` and `settle_on` change them, and list the nodes that they `changed`."""
 
     fleet: Fleet
     free: Free
     teams: dict[str, int] = field(default_factory=dict)
+    mix: Typical = Typical()
+    changed: list[int] = field(default_factory=list)
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> "Draft":
         """A draft of a snapshot. The snapshot's columns are its own copy already, so they are used as they are."""
-        return cls(snapshot.fleet, snapshot.free, {name: i for i, name in enumerate(snapshot.teams)})
+        return cls(snapshot.fleet, snapshot.free, {name: i for i, name in enumerate(snapshot.teams)}, snapshot.mix)
 
     def copy(self) -> "Draft":
         """A draft to try something in."""
-        return Draft(self.fleet, self.free.copy(), dict(self.teams))
+        return Draft(self.fleet, self.free.copy(), dict(self.teams), self.mix)
 
     def team(self, name: str) -> int:
         return self.teams.get(name, UNSEEN)
+
+    def table(self) -> Table:
+        """The scores of the fleet's nodes as this draft has them. Remembered with the fleet."""
+        memo = self.fleet.memo
+        if "table" not in memo:
+            memo["table"] = Table(self.fleet, self.free, self.mix)
+        found: Table = memo["table"]
+        found.learn(self.mix)
+        found.follow(self.free, self.changed)
+        return found
 
     def take(self, device: int, need: Need, team: str) -> None:
         """Take what the need takes of a device."""
         compute, memory = eligible(self.fleet, need).amounts(device)
         free = self.free
+        self.changed.append(int(self.fleet.node_of[device]))
         if not free.users[device]:
             for counter, amount in self.fleet.consumes.get(device, ()):
                 free.counters[counter] -= amount
@@ -52,6 +67,7 @@ class Draft:
     def settle_on(self, node: int, pod: Pod) -> None:
         """Take the room that a pod takes on a node."""
         free = self.free
+        self.changed.append(node)
         free.cpu[node] -= pod.cpu
         free.memory_of_node[node] -= pod.memory
         free.pods[node] -= 1

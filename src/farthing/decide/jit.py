@@ -1,11 +1,45 @@
-"""numba, where it is there: how kernels are compiled, and where the compiled code is kept."""
+"""numba, where it is there: how kernels are compiled, where the code is kept, and which kernels are in use.
 
+Until `compile_kernels` is called, numpy does the work: loading numba takes a second, and compiling without a cache some
+twenty, which only those who place by the thousand need. Both give the same plans.
+"""
+
+import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from types import ModuleType
+from typing import Any, TypeVar
+
+from farthing.decide import vectors
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+
+_in_use: list[ModuleType] = [vectors]
+
+
+def engine() -> ModuleType:
+    """The kernels in use: `kernels` or `vectors`."""
+    return _in_use[-1]
+
+
+def compile_kernels() -> bool:
+    """Use compiled kernels from now on, if numba is there; says whether it is."""
+    try:
+        kernels = importlib.import_module("farthing.decide.kernels")
+    except ImportError:
+        return False
+    _in_use[:] = [kernels]
+    return True
+
+
+def kernel(function: _F) -> _F:
+    """Compile a function over numpy arrays when it is first called. ImportError where numba is missing."""
+    kept = _kept()
+    numba = importlib.import_module("numba")
+    # Sums may be added up in any order, since all numbers are whole; that lets them go through vector units.
+    compiled: _F = numba.njit(function, cache=kept, fastmath={"reassoc"}, error_model="numpy")
+    return compiled
 
 
 def cache_folder() -> Path:
@@ -17,22 +51,11 @@ def cache_folder() -> Path:
 
 
 def _kept() -> bool:
-    """Whether there is a folder to keep compiled code in; without one it is compiled anew by each process."""
-    folder = cache_folder()
+    """Tell numba the folder, before it is loaded; False where there is none, so that each process compiles anew."""
     try:
+        folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError):
         return False
     os.environ.setdefault("NUMBA_CACHE_DIR", str(folder))
     return os.access(folder, os.W_OK)
-
-
-KEPT: Final = _kept()
-
-
-def kernel(function: _F) -> _F:
-    """Compile a function over numpy arrays. ImportError where numba is missing."""
-    import numba  # noqa: PLC0415 -- it takes most of a second, and only those who place by the thousand need it
-
-    compiled: _F = numba.njit(function, cache=KEPT, fastmath={"reassoc"}, error_model="numpy")
-    return compiled

@@ -155,15 +155,15 @@ def rate(b: Board, nodes: Ints, count: int, ask: Ints, wants: Ints, ok: Flags, s
 
 
 @kernel
-def _tightest(b: Board, n: int, ask: Ints, wants: Ints, ok: Flags, domains: Ints, domain: int, out: Ints) -> int:
+def _tightest(b: Board, n: int, ask: Ints, wants: Ints, ok: Flags, level: int, domain: int, out: Ints) -> int:
     """Into `out` the devices that could serve an ask for several, least left first; how many, at most what it wants.
 
-    Only those of a domain where `domains` has any.
+    Only those of a domain of the level, unless it is -1.
     """
-    first, shape, multi, left, on, rest = b.first, b.shape, b.multi, b.left, b.on, b.rest
+    first, shape, multi, left, on, rest, domains = b.first, b.shape, b.multi, b.left, b.on, b.rest, b.domains
     count, found = ask[COUNT], 0
     for d in range(first[n], first[n + 1]):
-        if not ok[d] or (domains.shape[0] and domains[d] != domain):
+        if not ok[d] or (domain >= 0 and domains[level, d] != domain):
             continue
         if not _may_take(left[0, d], left[1, d], on[0, d], on[1, d], on[2, d], multi[d], wants, shape[d], ask):
             continue
@@ -181,7 +181,7 @@ def _tightest(b: Board, n: int, ask: Ints, wants: Ints, ok: Flags, domains: Ints
 
 @kernel
 def _domain(b: Board, n: int, ask: Ints, wants: Ints, ok: Flags, domains: Ints) -> int:
-    """The domain on a node that has enough devices for an ask and the fewest to spare, the first of several; or -1."""
+    """The domain on a node that has enough devices for an ask and the fewest to spare, the smallest of several; or -1."""
     first, shape, multi, left, on = b.first, b.shape, b.multi, b.left, b.on
     fewest, found = 1 << 30, -1
     for d in range(first[n], first[n + 1]):
@@ -191,7 +191,7 @@ def _domain(b: Board, n: int, ask: Ints, wants: Ints, ok: Flags, domains: Ints) 
         for e in range(first[n], first[n + 1]):
             if domains[e] == domains[d] and ok[e]:
                 able += _may_take(left[0, e], left[1, e], on[0, e], on[1, e], on[2, e], multi[e], wants, shape[e], ask)
-        if ask[COUNT] <= able < fewest:
+        if able >= ask[COUNT] and (able < fewest or (able == fewest and domains[d] < found)):
             fewest, found = able, domains[d]
     return found
 
@@ -208,8 +208,7 @@ def rate_many(b: Board, n: int, ask: Ints, wants: Ints, ok: Flags, out: Ints) ->
         domain = _domain(b, n, ask, wants, ok, domains[level])
         known = known or domains[level, first[n]] >= 0
         level += 0 if domain >= 0 else 1
-    of = domains[level] if domain >= 0 else domains[0, :0] if domains.shape[0] else first[:0]
-    if _tightest(b, n, ask, wants, ok, of, domain, out) < count:
+    if _tightest(b, n, ask, wants, ok, level, domain, out) < count:
         return IMPOSSIBLE
     typical = b.wants.shape[1]
     enough, slivers, free, cost = b.enough[n].copy(), b.slivers[n].copy(), b.free[n], 0.0

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from farthing.decide.board import MOST_CPU, NOBODY_CAN, SCALE, Floats
 from farthing.decide.fit import NEVER, eligible
@@ -43,7 +44,7 @@ OURS: Final = Knobs()
 class Meaning:
     """A mix on a fleet, as columns of the Board: see there."""
 
-    least: Ints
+    least: NDArray[np.int32]
     wants: Floats
     price: Floats
     knobs: Ints
@@ -53,12 +54,14 @@ class Meaning:
 def meaning(fleet: Fleet, mix: Typical, knobs: Knobs = OURS) -> Meaning:
     """The columns. O(classes x shapes), and O(devices) for each kind of need that was never met."""
     typical = mix.classes[: mix.typical]
-    least = np.array([least_of(fleet, kind.ask) for kind, _ in typical]).reshape(len(typical), -1)
+    least = np.zeros((len(shapes(fleet).example), len(typical)), dtype=np.int32)
+    for m, (kind, _) in enumerate(typical):
+        least[:, m] = least_of(fleet, kind.ask)
     total = max(1, sum(count for _, count in typical))
     wants = [(kind.ask.count, kind.cpu, count * SCALE // total) for kind, count in typical]
     of_knobs = (_cpu_per_gpu(fleet, mix), int(knobs.strand * SCALE), knobs.step * SCALE)
     return Meaning(
-        least=np.ascontiguousarray(least.T.astype(np.int32)).reshape(len(shapes(fleet).example), len(typical)),
+        least=least,
         wants=np.ascontiguousarray(np.array(wants, dtype=np.float64).reshape(-1, 3).T),
         price=_prices(fleet, mix, knobs),
         knobs=np.array(of_knobs, dtype=np.int64),

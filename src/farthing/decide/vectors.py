@@ -108,8 +108,8 @@ def rate(b: Board, nodes: Ints, count: int, ask: Ints, wants: Ints, ok: Flags, s
     slivers = b.slivers[n] - np.where(before < limit, before, 0) + np.where(now < limit, now, 0)
     gain = _gain(b, n, b.room[0, n] - ask[CPU], b.free[n] - part + after, enough, slivers)
     found = _steps(b, gain - b.price[s] * (part - after))
-    for i in np.lexsort((d, -found, at))[::-1]:  # the last to be written is the best, the first device of several
-        scores[at[i]], chosen[at[i]] = found[i], d[i]
+    best_last = np.lexsort((-d, found))  # of what is written to one place the last stays
+    scores[at[best_last]], chosen[at[best_last]] = found[best_last], d[best_last]
 
 
 def _gain(b: Board, n: Ints, cpu: Ints, free: Ints, enough: NDArray[np.int32], slivers: NDArray[np.int32]) -> Floats:
@@ -143,10 +143,10 @@ def rate_many(b: Board, n: int, ask: Ints, wants: Ints, ok: Flags, out: Ints) ->
 def _close(b: Board, able: Ints, count: int) -> tuple[Ints, int]:
     """Of devices those of the tightest domain that has enough, and how many levels of closeness were missed."""
     for level, domains in enumerate(b.domains):
-        names, first, sizes = np.unique(domains[able], return_index=True, return_counts=True)
+        names, sizes = np.unique(domains[able], return_counts=True)
         enough = np.flatnonzero((names >= 0) & (sizes >= count))
         if len(enough):
-            best = enough[np.lexsort((first[enough], sizes[enough]))[0]]
+            best = enough[np.argmin(sizes[enough])]
             return able[domains[able] == names[best]], level
     return able, len(b.domains)
 

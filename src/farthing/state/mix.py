@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from farthing.model.ask import Ask
-from farthing.model.quantity import Bytes, MilliGpu
+from farthing.model.quantity import WHOLE_DEVICE, Bytes, MilliGpu
 
 MOST: Final = 1 << 13
 """So many arrivals are counted; then the older ones at a half of their weight, a quarter, and so on."""
@@ -28,15 +28,21 @@ CLASSES: Final = 40
 MOVED: Final = 0.1
 """The mix has moved when this part of it is of other classes than before; less may be chance."""
 
-_GRIDS: Final = ((16, 20), (8, 50), (4, 100), (2, 250))
-"""Coarser and coarser: cpu in so many steps between powers of two (half of the number), devices in such thousandths."""
-
-
 class AskClass(NamedTuple):
     """Asks that are alike to the mix: what they want of GPUs, and cpu in thousandths of a core."""
 
     ask: Ask
     cpu: int
+
+
+WHOLE: Final = AskClass(Ask(milli=WHOLE_DEVICE), 0)
+"""Somebody may always want a whole device, though nobody has lately: it is in every mix,"""
+
+HOPE: Final = 32
+"""at the least as one of so many arrivals."""
+
+_GRIDS: Final = ((16, 20), (8, 50), (4, 100), (2, 250))
+"""Coarser and coarser: cpu in so many steps between powers of two (half of the number), devices in such thousandths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +88,18 @@ class Mix:
 
 def typical_of(counts: Counter[AskClass]) -> Typical:
     """The mix of these counts, on the finest grid on which few enough classes are typical."""
+    hope = max(1, sum(counts.values()) // HOPE)
     for grid in range(len(_GRIDS) + 1):
-        joined: Counter[AskClass] = Counter()
+        joined = Counter({WHOLE: hope})
         for kind, count in counts.items():
             joined[coarse(kind, grid)] += count
         ordered = sorted(joined.items(), key=lambda item: (-item[1], _name(item[0])))
         typical = _covering(count for _, count in ordered)
         if typical <= CLASSES:
             break
-    return Typical(tuple(ordered[:KNOWN]), min(typical, CLASSES), grid)
+    first, rest = ordered[: min(typical, CLASSES)], ordered[min(typical, CLASSES) :]
+    first += [(kind, count) for kind, count in rest if kind == WHOLE]
+    return Typical((*first, *(item for item in rest if item[0] != WHOLE))[:KNOWN], len(first), grid)
 
 
 def _covering(counts: Iterable[int]) -> int:
