@@ -36,6 +36,9 @@ class Knobs:
     steps: tuple[float, ...] = ()
 
 
+RUMOUR = 300_000
+"""Before anything is known, each model is thought to be wanted by as many as any other: so many parts of GPUs in all."""
+
 OURS: Final = Knobs()
 """One set for all workloads: see docs/explanation/planner.md for what was tried."""
 
@@ -96,8 +99,8 @@ def _wanted(fleet: Fleet, mix: Typical) -> Iterator[tuple[Ask, int, int]]:
 
 
 def _cpu_per_gpu(fleet: Fleet, mix: Typical) -> int:
-    """Thousandths of a core that a GPU needs on average; none is stranded where nobody asks."""
-    asks = list(_wanted(fleet, mix))
+    """Thousandths of a core that a GPU needs on average, by asks that want any; where none does, none is stranded."""
+    asks = [found for found in _wanted(fleet, mix) if found[1]]
     parts_wanted = sum(found[2] for found in asks)
     cpu = sum(found[1] for found in asks)
     return min(MOST_CPU, max(1, cpu * 1000 // parts_wanted)) if parts_wanted else MOST_CPU
@@ -107,13 +110,18 @@ def _prices(fleet: Fleet, mix: Typical, knobs: Knobs) -> Floats:
     """The price of a part of a device of each shape: how much of it is wanted by those who may have no other."""
     found = shapes(fleet)
     has = np.bincount(found.of, minlength=len(found.example)).astype(np.float64)
-    bound, total = np.zeros(len(has)), 0
+    bound, total = np.zeros(len(has)), 0.0
     for ask, _, wanted in _wanted(fleet, mix):
         total += wanted
         if ask.models:
-            mine = np.where(least_of(fleet, ask) != NOBODY_CAN, has, 0.0)
-            bound += wanted * mine / max(1.0, mine.sum())
-    if not total:
-        return np.zeros(len(has))
-    scarcity = (bound / total) / (has / has.sum())
+            bound += wanted * _split(np.where(least_of(fleet, ask) != NOBODY_CAN, has, 0.0))
+    models = fleet.model_of[found.example]
+    for model in np.unique(models):
+        bound += RUMOUR / len(np.unique(models)) * _split(np.where(models == model, has, 0.0))
+    scarcity = bound / (total + RUMOUR) / np.maximum(_split(has), 1e-9)
     return np.floor(np.minimum(scarcity, 1.0) * knobs.price * SCALE)
+
+
+def _split(amounts: Floats) -> Floats:
+    """Each as a part of all."""
+    return amounts / max(1.0, float(amounts.sum()))
