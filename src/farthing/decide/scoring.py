@@ -36,8 +36,8 @@ class Knobs:
     steps: tuple[float, ...] = ()
 
 
-RUMOUR = 300_000
-"""Before anything is known, each model is thought to be wanted by as many as any other: so many parts of GPUs in all."""
+RUMOUR: Final = 30_000
+"""So many parts of GPUs are thought to be wanted of one model or another before it is known of which."""
 
 OURS: Final = Knobs()
 """One set for all workloads: see docs/explanation/planner.md for what was tried."""
@@ -107,18 +107,24 @@ def _cpu_per_gpu(fleet: Fleet, mix: Typical) -> int:
 
 
 def _prices(fleet: Fleet, mix: Typical, knobs: Knobs) -> Floats:
-    """The price of a part of a device of each shape: how much of it is wanted by those who may have no other."""
+    """The price of a part of a device of each shape: how much of it is wanted by those who may have no other.
+
+    How many name models is soon known; which models they name, only after many. Until then others may be wanted too.
+    """
     found = shapes(fleet)
     has = np.bincount(found.of, minlength=len(found.example)).astype(np.float64)
-    bound, total = np.zeros(len(has)), 0.0
+    bound, total, typed = np.zeros(len(has)), 0.0, 0.0
     for ask, _, wanted in _wanted(fleet, mix):
         total += wanted
         if ask.models:
+            typed += wanted
             bound += wanted * _split(np.where(least_of(fleet, ask) != NOBODY_CAN, has, 0.0))
+    if not typed:
+        return np.zeros(len(has))
     models = fleet.model_of[found.example]
     for model in np.unique(models):
         bound += RUMOUR / len(np.unique(models)) * _split(np.where(models == model, has, 0.0))
-    scarcity = bound / (total + RUMOUR) / np.maximum(_split(has), 1e-9)
+    scarcity = bound / (typed + RUMOUR) * (typed / total) / np.maximum(_split(has), 1e-9)
     return np.floor(np.minimum(scarcity, 1.0) * knobs.price * SCALE)
 
 

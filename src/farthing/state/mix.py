@@ -22,7 +22,7 @@ KNOWN: Final = 512
 COVERED: Final = 0.85
 """The typical classes are the commonest, as many as make up this part of the arrivals."""
 
-CLASSES: Final = 40
+CLASSES: Final = 64
 """At most so many typical classes: where it would take more, classes are joined on a coarser grid."""
 
 MOVED: Final = 0.1
@@ -41,7 +41,7 @@ WHOLE: Final = AskClass(Ask(milli=WHOLE_DEVICE), 0)
 HOPE: Final = 32
 """at the least as one of so many arrivals."""
 
-_GRIDS: Final = ((16, 20), (8, 50), (4, 100), (2, 250))
+_GRIDS: Final = ((16, 1), (8, 20), (4, 50), (2, 125))
 """Coarser and coarser: cpu in so many steps between powers of two (half of the number), devices in such thousandths."""
 
 
