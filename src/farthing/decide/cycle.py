@@ -2,7 +2,7 @@
 
 1. take back what cannot be used
 2. mend pods that were bound away from their shares
-3. put those who wait in order
+3. put those who wait in order, and see which of them are placed jointly
 4. let go of pods that want nothing of ours, and make the templates that others lack
 5. hold what cannot be read or is not supported
 6. place what fits, taking it off what is left, and hold the rest with the reason
@@ -18,6 +18,7 @@ from farthing.decide.explain import why_not
 from farthing.decide.grant import grant
 from farthing.decide.mend import mend
 from farthing.decide.needs import Need, needs_of
+from farthing.decide.order import in_order, under_way
 from farthing.decide.place import Placement, place
 from farthing.decide.release import held, node_of, releases
 from farthing.model.ask import TEMPLATE_PREFIX, ask_of_template
@@ -26,9 +27,6 @@ from farthing.model.plan import Effect, Hold, MakeTemplate, Place, Plan, Release
 from farthing.model.reason import Reason, Why
 from farthing.state.fleet import Bools
 from farthing.state.snapshot import Snapshot, Waiting
-
-PATIENCE: Final = 3
-"""So many refusals may be kube-scheduler's stale view; a pod refused more often lets others go first."""
 
 _PENDING_SECONDS: Final = 10.0
 """Kubernetes makes claims in milliseconds; only after this a pod is told that it waits for them."""
@@ -45,16 +43,6 @@ def plan(snapshot: Snapshot) -> Plan:
         if not any(claim.key in going_back for claim in waiting.claims):
             effects += cycle.decide(waiting)
     return tuple(effects)
-
-
-def in_order(waiting: tuple[Waiting, ...]) -> list[Waiting]:
-    """Those under way first, then higher priority, then the older, then by name."""
-    return sorted(waiting, key=lambda w: (not _under_way(w), -w.pod.priority, w.pod.created, w.pod.key))
-
-
-def _under_way(waiting: Waiting) -> bool:
-    """A pod that was let go cannot be gated again: it keeps its turn, unless kube-scheduler refuses it for ever."""
-    return not waiting.pod.gated and waiting.refusals <= PATIENCE
 
 
 class _Cycle:
@@ -140,7 +128,7 @@ class _Cycle:
         question = (needs, waiting.team, pod.constraints, pod.cpu, pod.memory, pod.others, within.tobytes())
         if question not in self.failed:
             found = place(self.draft, pod, needs, waiting.team, within)
-            if found is None and waiting.avoid and not has and _under_way(waiting):
+            if found is None and waiting.avoid and not has and under_way(waiting):
                 found = place(self.draft, pod, needs, waiting.team)
             if found is not None:
                 yield self._granted(waiting, lacking, needs, found)

@@ -1,6 +1,7 @@
 """Pods as the lists of the openb trace have them (`cli.tracefile` says where those come from)."""
 
 import csv
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,10 @@ COLUMNS: Final = ("name", "cpu_milli", "memory_mib", "num_gpu", "gpu_milli")
 
 @dataclass(frozen=True)
 class TracePod:
-    """One pod of the trace: `gpus` devices, `gpu_milli` thousandths of each; `models` any of which will do."""
+    """One pod of the trace: `gpus` devices, `gpu_milli` thousandths of each; `models` any of which will do.
+
+    It `arrives` and `leaves` at seconds of the trace, where that says when.
+    """
 
     name: str
     cpu_milli: int
@@ -22,6 +26,8 @@ class TracePod:
     gpus: int
     gpu_milli: int
     models: tuple[str, ...] = ()
+    arrives: int = 0
+    leaves: float = math.inf
 
     @property
     def total_milli(self) -> int:
@@ -58,6 +64,8 @@ def trace_pod(row: dict[str, str | None], where: str) -> TracePod:
         gpus=gpus,
         gpu_milli=milli if gpus else 0,
         models=tuple(dict.fromkeys(model for model in (row.get("gpu_spec") or "").split("|") if model)),
+        arrives=_number(row, "creation_time", where) if row.get("creation_time") else 0,
+        leaves=_number(row, "deletion_time", where) if row.get("deletion_time") else math.inf,
     )
 
 
