@@ -12,6 +12,7 @@ from farthing.cli.devices import devices
 from farthing.cli.explain import explain
 from farthing.cli.install import install, uninstall
 from farthing.cli.replay import replay
+from farthing.cli.simulate import simulate
 from farthing.cli.spoke import spoke
 from farthing.cli.status import status
 from farthing.cli.top import top
@@ -23,6 +24,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (up, down, install, uninstall, status, top, explain, devices, spoke, replay):
+for command in (up, down, install, uninstall, status, top, explain, devices, spoke, replay, simulate):
     app.command()(command)
 app.add_typer(traces.app, name="traces")

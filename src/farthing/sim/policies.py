@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from farthing.decide.board import IMPOSSIBLE
 from farthing.decide.scoring import OURS, Knobs
 from farthing.decide.table import Question, Table
-from farthing.model.ask import Ask
+from farthing.model.ask import MOST_DEVICES, Ask
 from farthing.model.quantity import WHOLE_DEVICE
 from farthing.sim.fleet import Simulated
 from farthing.sim.workload import Arrival, Kind
@@ -120,7 +120,7 @@ class Compared(Policy):
     def __init__(self, fleet: Simulated, pods: Sequence[Arrival], seed: int) -> None:  # noqa: ARG002
         super().__init__(fleet, Typical(), Knobs(strand=0, price=0))
         self._chance = random.Random(seed)  # noqa: S311 -- not for secrets
-        self._alike: dict[object, Counter[int]] = defaultdict(Counter)
+        self._alike: dict[object, Ints] = defaultdict(lambda: np.zeros(len(self.fleet.nodes), dtype=np.int64))
         self._idle = self.table.board.free.copy()
 
     def place(self, kind: Kind) -> Place | None:
@@ -203,36 +203,41 @@ class DotProd(Compared):
 
     def prefer(self, kind: Kind, nodes: Ints) -> int:
         cpu, gpu = self._left(nodes)
-        alike = cpu * kind.cpu / CPU_SCALE + gpu * kind.milli / GPU_SCALE
-        return _scored(1 - alike)
+        return _scored(1 - (cpu * kind.cpu / CPU_SCALE + gpu * kind.milli / GPU_SCALE) / 2)
 
 
 class Packing(Compared):
-    """A device that is shared already, else a free one of a node in use, else an idle node."""
+    """A device that is shared already, else a free one of a node in use, else an idle node; of these the fullest."""
 
     def prefer(self, kind: Kind, nodes: Ints) -> int:
-        b = self.table.board
-        used = self._idle[nodes] > b.free[nodes]
         if kind.need is None:
-            return int(np.argmax(used))
-        return int(np.argmax(used.astype(np.int64) + self._shares(kind, nodes)))
+            return 0
+        used = self._idle[nodes] > self.table.board.free[nodes]
+        tier = used.astype(np.int64) + self._per_node(self._shareable(kind))[nodes].astype(bool)
+        return int(np.argmax(tier * MOST_DEVICES - self._idle_devices()[nodes]))
 
-    def _shares(self, kind: Kind, nodes: Ints) -> Bools:
-        """Nodes with a device that is shared and has enough left."""
-        b = self.table.board
+    def _shareable(self, kind: Kind) -> Bools:
+        """Devices that are shared and have room for a share."""
+        rest = self.table.board.rest[0]
         if kind.need is None or kind.need.count > 1 or kind.milli == WHOLE_DEVICE:
-            return np.zeros(len(nodes), dtype=bool)
-        open_ = (b.rest[0] >= kind.milli) & (b.rest[0] < WHOLE_DEVICE)
-        return np.logical_or.reduceat(np.append(open_, False), b.first[:-1])[nodes]
+            return np.zeros(len(rest), dtype=bool)
+        return np.asarray((rest >= kind.milli) & (rest < WHOLE_DEVICE))
+
+    def _idle_devices(self) -> Ints:
+        return self._per_node(self.table.board.rest[0] == WHOLE_DEVICE)
+
+    def _per_node(self, devices: Bools) -> Ints:
+        return np.bincount(self.fleet.node_of[devices], minlength=len(self.fleet.nodes))
 
 
 class Clustering(Packing):
-    """A node that runs pods of the same size already, else as Packing."""
+    """A node that runs pods of the same size already; of these the fullest."""
 
     def prefer(self, kind: Kind, nodes: Ints) -> int:
-        alike = self._alike[_size(kind)]
-        same = np.array([alike[int(n)] > 0 for n in nodes])
-        return int(np.argmax(same)) if same.any() else super().prefer(kind, nodes)
+        if kind.need is None:
+            return 0
+        alike = self._alike[_size(kind)][nodes] > 0
+        return int(np.argmax(alike * MOST_DEVICES - self._idle_devices()[nodes]))
 
 
 POLICIES: Final[dict[str, Callable[[Simulated, Sequence[Arrival], int], Policy]]] = {
