@@ -34,15 +34,19 @@ _MOST_SEEDS: Final = 1000
 
 def simulate(
     fleet: Annotated[str, typer.Option("--fleet", help="Fleet file (YAML) or openb node list.")] = DEFAULT_FLEET,
-    trace: Annotated[str, typer.Option("--trace", help="List of pods: a file of the trace, or a path.")] = DEFAULT_TRACE,
-    mode: Annotated[Mode, typer.Option("--mode", help="fill: until nothing fits. churn: at a load. replay.")] = Mode.fill,
+    trace: Annotated[str, typer.Option("--trace", help="List of pods: a file of the trace, or a path")] = DEFAULT_TRACE,
+    mode: Annotated[
+        Mode, typer.Option("--mode", help="fill: until nothing fits. churn: at a load. replay.")
+    ] = Mode.fill,
     policy: Annotated[
         list[str] | None, typer.Option("--policy", "-p", help=f"One or more of {', '.join(POLICIES)}; or all.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The first seed of chance.")] = 42,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=_MOST_SEEDS, help="So many seeds in a row.")] = 1,
     window: Annotated[int, typer.Option("--window", min=1, help="Place so many pods jointly, the largest first.")] = 1,
-    load: Annotated[float, typer.Option("--load", min=0.01, max=10, help="churn: what is offered, 1 = all GPUs.")] = 1.0,
+    load: Annotated[
+        float, typer.Option("--load", min=0.01, max=10, help="churn: what is offered, 1 = all GPUs.")
+    ] = 1.0,
     ratio: Annotated[float, typer.Option("--ratio", min=0.01, max=10, help="fill: what arrives, 1 = all GPUs.")] = 1.3,
     log: Annotated[Path | None, typer.Option("--log", help="Write each decision (CSV); one policy and seed.")] = None,
     traces: Traces = None,
@@ -66,9 +70,7 @@ def simulate(
     nodes_path, pods_path = find_file(fleet, traces) if _named(fleet) else Path(fleet), find_file(trace, traces)
     pods = _pods(pods_path)
     compile_kernels()
-    settings = [
-        Setting(mode, number, window, load, ratio, log=log is not None) for number in range(seed, seed + seeds)
-    ]
+    settings = [Setting(mode, number, window, load, ratio, log=log is not None) for number in range(seed, seed + seeds)]
     runs = list(_run(nodes_path, pods, chosen, settings, pods_path.name))
     if log is not None:
         _write_log(log, runs[0])
@@ -89,7 +91,9 @@ def _policies(named: list[str] | None) -> list[str]:
         return list(POLICIES)
     wrong = [name for name in named or () if name.lower() not in known]
     if wrong:
-        raise InvalidError("--policy", f"there is no policy {wrong[0]!r}; expected all, or any of {', '.join(POLICIES)}")
+        raise InvalidError(
+            "--policy", f"there is no policy {wrong[0]!r}; expected all, or any of {', '.join(POLICIES)}"
+        )
     return list(dict.fromkeys(known[name.lower()] for name in named or ("Farthing",)))
 
 

@@ -1,8 +1,8 @@
 """The arrays that scoring works on: what nodes and devices have left, the mix of asks, and what follows from both.
 
 Plain tuples of numpy arrays, so that compiled kernels (`kernels`) and numpy (`vectors`) share them. N nodes, D devices
-in the order of their nodes, S shapes of devices, M typical asks. A *part* is in thousandths of a device; amounts come in
-pairs, compute and memory.
+in the order of their nodes, S shapes of devices, M typical asks. A *part* is in thousandths of a device; amounts come
+in pairs, compute and memory.
 """
 
 from typing import Final, NamedTuple
@@ -33,7 +33,7 @@ MOST_CPU: Final = 1 << 50
 
 COUNT, WHOLE, LEVEL, ANY_TEAM, TEAM, CPU, MEMORY = range(7)
 """The fields of an ask as kernels read it: devices; whether they must be empty; the bit of its isolation; whether any
-team may be beside it there; its own; thousandths of a core and bytes of its pod."""
+team may be beside it there; its own team; thousandths of a core and bytes of its pod."""
 
 CPU_PER_GPU, STRAND, STEP = range(3)
 """The fields of `Board.knobs`: thousandths of a core that a GPU needs, the price of a stranded part, the size of a
@@ -47,7 +47,7 @@ class Board(NamedTuple):
     [D] whether anybody can be given a part, `multi` [D] whether several can, `domains` [L, D] which devices are close
     to each other, closest first (-1: not known).
     What is left: `left` [2, D], `on` [3, D] users, mode and team as in `Free`, `room` [3, N] cpu, memory, pods.
-    Of the mix: `least` [S, M] the part that a typical ask needs of a device, `wants` [3, M] its devices, cpu and weight,
+    Of the mix: `least` [S, M] the part that a typical ask needs of a device, `wants` [3, M] its devices, cpu, weight,
     `price` [S] of a part, `knobs`, `steps` the gains from which each higher score starts (empty: equal steps).
     Derived: `rest` [2, D] the parts left, `enough` [N, M] devices that a typical ask could use, `slivers` [N, M] the
     parts on those that it could not, `free` [N] the parts in all, `waste` [N] those that are of no use, by weight.
@@ -78,7 +78,7 @@ class Rows(NamedTuple):
     """Scores of asks on nodes [K, N], each row brought up to date when it is looked at.
 
     `best` [K, N / BLOCK] is the highest score in each block of nodes. `log` is a ring of the nodes that changed;
-    `clock` how much was ever written to it, the epoch of the mix, and a counter for `stamp` [N], which keeps a node from
+    `clock` how much was ever written to it, the epoch of the mix, and a counter for `stamp` [N], which keeps nodes from
     being rescored twice. `seen` [K, 2] is what a row has read of log and epoch. `todo`, `fresh` and `chosen` [N] are
     scratch: nodes to rescore, their scores, and the devices.
     """

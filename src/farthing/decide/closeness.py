@@ -8,7 +8,7 @@ import numpy as np
 from farthing.state.fleet import Fleet, Ints
 
 ATTRIBUTES: Final = ("nvlinkDomain", "resource.kubernetes.io/pcieRoot", "resource.kubernetes.io/numaNode")
-"""Closest first. The names of the latter two are Kubernetes' own; the first is a driver's own, as no standard has one."""
+"""Closest first. The latter two are Kubernetes' own names; the first is a driver's own, as no standard has one."""
 
 
 def domains(fleet: Fleet) -> Ints:

@@ -7,7 +7,7 @@ from farthing.decide.needs import Need
 from farthing.decide.table import Table
 from farthing.model.cluster import Pod
 from farthing.state.fleet import LEVEL_BIT, Fleet
-from farthing.state.mix import Typical
+from farthing.state.mix import NOTHING, Typical
 from farthing.state.snapshot import Free, Snapshot
 
 UNSEEN = -3
@@ -21,7 +21,7 @@ class Draft:
     fleet: Fleet
     free: Free
     teams: dict[str, int] = field(default_factory=dict)
-    mix: Typical = Typical()
+    mix: Typical = NOTHING
     changed: list[int] = field(default_factory=list)
 
     @classmethod

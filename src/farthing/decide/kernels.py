@@ -181,7 +181,7 @@ def _tightest(b: Board, n: int, ask: Ints, wants: Ints, ok: Flags, level: int, d
 
 @kernel
 def _domain(b: Board, n: int, ask: Ints, wants: Ints, ok: Flags, domains: Ints) -> int:
-    """The domain on a node that has enough devices for an ask and the fewest to spare, the smallest of several; or -1."""
+    """The domain on a node with enough devices for an ask and the fewest to spare, the smallest of several; or -1."""
     first, shape, multi, left, on = b.first, b.shape, b.multi, b.left, b.on
     fewest, found = 1 << 30, -1
     for d in range(first[n], first[n + 1]):
@@ -253,7 +253,7 @@ def _block_best(scores: Scores, best: Scores, block: int) -> None:
 def _changed(rows: Rows, k: int) -> int:
     """Into `todo` the nodes that changed since a row was looked at, each once; how many."""
     log, stamp, todo, clock, seen = rows.log, rows.stamp, rows.todo, rows.clock, rows.seen
-    nodes, size = stamp.shape[0], log.shape[0]
+    nodes, size = len(stamp), len(log)
     if seen[k, 1] != clock[1] or clock[0] - seen[k, 0] > size:
         for n in range(nodes):
             todo[n] = n
@@ -293,9 +293,18 @@ def update(b: Board, rows: Rows, k: int, ask: Ints, wants: Ints, ok: Flags, out:
 
 @kernel
 def choose(
-    b: Board, rows: Rows, k: int, row_ask: Ints, row_wants: Ints, ask: Ints, wants: Ints, ok: Flags, joined: bool, out: Ints
+    b: Board,
+    rows: Rows,
+    k: int,
+    row_ask: Ints,
+    row_wants: Ints,
+    ask: Ints,
+    wants: Ints,
+    ok: Flags,
+    joined: bool,
+    out: Ints,
 ) -> int:
-    """The node with the highest score in a row that can take the ask, the first of several, or -1; devices into `out`.
+    """The first node of the highest score in a row that can take the ask, or -1; the devices into `out`.
 
     A `joined` row stands for several asks, so that each node must be asked whether it can take this one.
     """

@@ -98,9 +98,9 @@ def _several(
     """Try the candidate nodes, the highest scores first, until one can hold all needs together."""
     order = np.flatnonzero(candidates)
     table, index = draft.table(), draft.team(team)
-    scores = sum(table.scores(table.question(need, *_room(pod), index))[order].astype(np.int64) for need in needs)
+    each = [table.scores(table.question(need, *_room(pod), index))[order].astype(np.int64) for need in needs]
     spare = np.sum([_per_node(draft, mask)[order] for mask in masks], axis=0)
-    for node in order[np.lexsort((order, spare, -scores))]:
+    for node in order[np.lexsort((order, spare, -np.sum(each, axis=0)))]:
         chosen = _assign(draft.copy(), needs, int(node), team)
         if chosen is not None:
             return Placement(int(node), chosen)

@@ -76,7 +76,9 @@ def parts(fleet: Fleet, gives: Ints) -> Ints:
     """Amounts of each shape [2, S] as parts of what it has, rounded up; NOBODY_CAN where they are NEVER."""
     size = shapes(fleet).size
     amount = np.minimum(gives, size)
-    found = np.where(size < 1 << 53, -(-amount * 1000 // np.maximum(size, 1)), -(-amount // np.maximum(size // 1000, 1)))
+    found = np.where(
+        size < 1 << 53, -(-amount * 1000 // np.maximum(size, 1)), -(-amount // np.maximum(size // 1000, 1))
+    )
     return np.where(gives == NEVER, NOBODY_CAN, np.clip(found, 0, 1000))
 
 

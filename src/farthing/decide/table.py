@@ -93,10 +93,7 @@ class Table:
     def follow(self, free: Free, changed: list[int]) -> None:
         """Take over what is left from a plan's columns; `changed` lists the nodes that the plan has touched so far."""
         b, (known, read) = self._board, self._followed
-        if known is free:
-            nodes = set(changed[read:])
-        else:
-            nodes = set(self._different(free))
+        nodes = set(changed[read:] if known is free else self._different(free))
         self._followed = (free, len(changed))
         if len(nodes) > len(self._fleet.nodes) // 4:
             b.left[:], b.on[:], b.room[:] = _left(free), _on(free), _room(free)

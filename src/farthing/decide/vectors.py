@@ -1,4 +1,4 @@
-"""Scores and choices in numpy, for many nodes at once: what `kernels` does, where numba is missing or not worth loading.
+"""Scores and choices in numpy, many nodes at once: what `kernels` does, where numba is missing or not worth loading.
 
 Each function takes what its namesake there takes, and gives the same answers.
 """
@@ -52,7 +52,7 @@ def _parts(left: Ints, size: Ints) -> Ints:
     small = np.minimum(size, 1 << 53)
     left = np.maximum(left, 0)
     exact = np.where(size < 1 << 53, left, 0) * 1000 // np.maximum(small, 1)
-    return np.where(size < 1 << 53, exact, np.minimum(1000, left // np.maximum(size // 1000, 1)))
+    return np.asarray(np.where(size < 1 << 53, exact, np.minimum(1000, left // np.maximum(size // 1000, 1))))
 
 
 def _lost(b: Board, cpu: Ints, free: Ints, enough: NDArray[np.int32], slivers: NDArray[np.int32]) -> Floats:
@@ -63,7 +63,7 @@ def _lost(b: Board, cpu: Ints, free: Ints, enough: NDArray[np.int32], slivers: N
 
 
 def _stranded(b: Board, free: Ints, cpu: Ints) -> Ints:
-    return np.maximum(0, free - np.minimum(cpu, MOST_CPU) * 1000 // b.knobs[CPU_PER_GPU])
+    return np.asarray(np.maximum(0, free - np.minimum(cpu, MOST_CPU) * 1000 // b.knobs[CPU_PER_GPU]))
 
 
 def _steps(b: Board, gain: Floats) -> Ints:
@@ -178,9 +178,18 @@ def update(b: Board, rows: Rows, k: int, ask: Ints, wants: Ints, ok: Flags, out:
 
 
 def choose(
-    b: Board, rows: Rows, k: int, row_ask: Ints, row_wants: Ints, ask: Ints, wants: Ints, ok: Flags, joined: bool, out: Ints
+    b: Board,
+    rows: Rows,
+    k: int,
+    row_ask: Ints,
+    row_wants: Ints,
+    ask: Ints,
+    wants: Ints,
+    ok: Flags,
+    joined: bool,
+    out: Ints,
 ) -> int:
-    """The node with the highest score in a row that can take the ask, the first of several, or -1; devices into `out`."""
+    """The first node of the highest score in a row that can take the ask, or -1; the devices into `out`."""
     update(b, rows, k, row_ask, row_wants, ok, out)
     scores = np.where(b.room[1] >= ask[MEMORY], rows.scores[k], IMPOSSIBLE)
     while len(scores):

@@ -52,7 +52,7 @@ class Policy(ABC):
             found = self._questions[id(kind)] = self.table.question(kind.need, kind.cpu, kind.memory, TEAM)
         return found
 
-    def meet(self, kinds: Sequence[Kind]) -> None:
+    def meet(self, kinds: Sequence[Kind]) -> None:  # noqa: B027 -- most do not care
         """Some pods have arrived."""
 
     @abstractmethod

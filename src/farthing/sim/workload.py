@@ -22,8 +22,8 @@ _T = TypeVar("_T")
 class Kind:
     """Pods that ask for the same; one object for all of them.
 
-    `cpu` in thousandths of a core, `memory` in bytes, `milli` in thousandths of a GPU in all. `need` and `asks` are None
-    where that is none.
+    `cpu` in thousandths of a core, `memory` in bytes, `milli` in thousandths of a GPU in all. `need` and `asks` are
+    None where that is none.
     """
 
     need: Need | None

@@ -28,6 +28,7 @@ CLASSES: Final = 64
 MOVED: Final = 0.1
 """The mix has moved when this part of it is of other classes than before; less may be chance."""
 
+
 class AskClass(NamedTuple):
     """Asks that are alike to the mix: what they want of GPUs, and cpu in thousandths of a core."""
 
@@ -58,6 +59,9 @@ class Typical:
     grid: int = 0
 
 
+NOTHING: Final = Typical()
+
+
 class Mix:
     """Counts of what arrived, by class."""
 
@@ -65,7 +69,7 @@ class Mix:
         self._counts: Counter[AskClass] = Counter()
         self._total = 0
         self._next = 0
-        self._typical = Typical()
+        self._typical = NOTHING
 
     def add(self, kind: AskClass) -> None:
         """One more of a class has arrived."""
@@ -77,7 +81,7 @@ class Mix:
             self._next = 0
 
     def typical(self) -> Typical:
-        """The mix as it is, or as it was where it has not moved since. Looked at anew when twice as many have arrived."""
+        """The mix, as it was where it has not moved since. It is looked at anew when twice as many have arrived."""
         if self._total >= self._next:
             self._next = 2 * self._total
             found = typical_of(self._counts)

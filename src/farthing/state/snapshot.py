@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from farthing.model.cluster import Allocation, Claim, Key, Pod, Slice
 from farthing.state.fleet import Fleet, Ints
-from farthing.state.mix import Typical
+from farthing.state.mix import NOTHING, Typical
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,4 +100,4 @@ class Snapshot:
     crowded: tuple[tuple[str, tuple[Claim, ...]], ...] = ()
     stale: tuple[Slice, ...] = ()
     strays: tuple[Stray, ...] = ()
-    mix: Typical = Typical()
+    mix: Typical = NOTHING
