@@ -15,10 +15,11 @@ import msgspec
 import psutil
 
 from farthing.cli.install import install_into
+from farthing.files.fleet import Group
 from farthing.kube.connection import Connection
 from farthing.local.binaries import obtain
 from farthing.local.controlplane import COMPONENTS, ControlPlane
-from farthing.local.fleet import Group, node_with_gpus
+from farthing.local.fleet import node_with_gpus
 from farthing.local.machine import Machine
 from farthing.local.publish import publish
 from farthing.model.errors import ExistsError, FarthingError

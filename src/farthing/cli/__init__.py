@@ -17,6 +17,7 @@ from farthing.cli.migrate import migrate
 from farthing.cli.node import node
 from farthing.cli.repack import repack
 from farthing.cli.replay import replay
+from farthing.cli.simulate import simulate
 from farthing.cli.spoke import spoke
 from farthing.cli.statement import statement
 from farthing.cli.status import status
@@ -30,9 +31,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-_FOR_PEOPLE = (up, down, install, uninstall, status, top, explain, devices, repack, cost, statement, migrate)
-_FOR_MACHINES = (export, replay, spoke, node)
-for command in (*_FOR_PEOPLE, *_FOR_MACHINES):
+_FOR_PEOPLE = (up, down, install, uninstall, status, top, explain, devices, repack, cost, statement)
+_FOR_EXPERTS = (simulate, export, replay, migrate, spoke, node)
+for command in (*_FOR_PEOPLE, *_FOR_EXPERTS):
     app.command()(command)
 app.command("what-if")(what_if_command)
 app.add_typer(ledger.app, name="ledger")

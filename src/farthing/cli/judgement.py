@@ -3,10 +3,11 @@
 from dataclasses import dataclass, replace
 
 from farthing.cli.look import Look, claims_of, is_ours
-from farthing.decide.cycle import in_order, plan
+from farthing.decide.cycle import plan
 from farthing.decide.draft import Draft
 from farthing.decide.explain import Exclusion, exclusions, why_not
 from farthing.decide.needs import Need, needs_of
+from farthing.decide.order import in_order
 from farthing.decide.place import place
 from farthing.model.ask import ask_of_template
 from farthing.model.cluster import DEVICE_CLASS, Key, Pod

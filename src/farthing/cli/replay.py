@@ -18,8 +18,9 @@ from farthing.cli.look import look
 from farthing.cli.options import Context, Format, Kubeconfig, Output, connect
 from farthing.cli.render import Cell, Column, bar, console, counted, percent, show_json, show_table
 from farthing.cli.replaying import Fate, Replay, manifest
-from farthing.cli.tracefile import TracePod, find_file, read_pods
+from farthing.cli.tracefile import find_file
 from farthing.cli.traces import Traces
+from farthing.files.pods import TracePod, read_pods
 from farthing.kube.connection import Connection
 from farthing.model.errors import InvalidError, NotFoundError
 

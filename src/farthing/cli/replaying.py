@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from farthing.cli.tracefile import TracePod
+from farthing.files.pods import TracePod
 from farthing.kube.connection import Connection, Json, sleep_after
 from farthing.kube.resources import PODS
 from farthing.kube.watch import Inbox, follow

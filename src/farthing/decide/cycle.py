@@ -3,7 +3,7 @@
 1. take back what cannot be used
 2. place pods that devices are kept for, and close to everybody else what they still wait for
 3. mend pods that were bound away from their shares
-4. put those who wait in order
+4. put those who wait in order, and see which of them are placed jointly
 5. let go of pods that want nothing of ours, and make the templates that others lack
 6. hold what cannot be read or is not supported
 7. place what fits, taking it off what is left, and hold the rest with the reason
@@ -20,6 +20,7 @@ from farthing.decide.grant import grant
 from farthing.decide.keep import all_kept, making_room, set_aside
 from farthing.decide.mend import mend
 from farthing.decide.needs import Need, needs_of
+from farthing.decide.order import in_order, under_way
 from farthing.decide.place import Placement, place
 from farthing.decide.release import held, node_of, releases
 from farthing.model.ask import TEMPLATE_PREFIX, ask_of_template
@@ -28,9 +29,6 @@ from farthing.model.plan import Effect, Hold, MakeTemplate, Place, Plan, Release
 from farthing.model.reason import Reason, Why
 from farthing.state.fleet import Bools
 from farthing.state.snapshot import Snapshot, Waiting
-
-PATIENCE: Final = 3
-"""So many refusals may be kube-scheduler's stale view; a pod refused more often lets others go first."""
 
 _PENDING_SECONDS: Final = 10.0
 """Kubernetes makes claims in milliseconds; only after this a pod is told that it waits for them."""
@@ -52,16 +50,6 @@ def plan(snapshot: Snapshot) -> Plan:
         if waiting.pod.uid not in cycle.kept:
             effects += cycle.decide(waiting)
     return tuple(effects)
-
-
-def in_order(waiting: tuple[Waiting, ...]) -> list[Waiting]:
-    """Those under way first, then higher priority, then the older, then by name."""
-    return sorted(waiting, key=lambda w: (not _under_way(w), -w.pod.priority, w.pod.created, w.pod.key))
-
-
-def _under_way(waiting: Waiting) -> bool:
-    """A pod that was let go cannot be gated again: it keeps its turn, unless kube-scheduler refuses it for ever."""
-    return not waiting.pod.gated and waiting.refusals <= PATIENCE
 
 
 class _Cycle:
@@ -164,7 +152,7 @@ class _Cycle:
         if question not in self.failed:
             draft = self._open_to(pod.uid) if kept else self.draft
             found = place(draft, pod, needs, waiting.team, within)
-            if found is None and waiting.avoid and not has and _under_way(waiting):
+            if found is None and waiting.avoid and not has and under_way(waiting):
                 found = place(draft, pod, needs, waiting.team)
             if found is not None:
                 yield self._granted(waiting, lacking, needs, found)

@@ -5,18 +5,19 @@
 are rare, and looked at device by device.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from farthing.decide.needs import Need
 from farthing.decide.selectors import compile_selector
+from farthing.decide.shapes import Shapes, shapes
 from farthing.decide.sharing import may_join
 from farthing.model.ask import Ask
 from farthing.model.cluster import Capacity
 from farthing.model.errors import InvalidError
-from farthing.model.quantity import MIB
+from farthing.model.quantity import MIB, Bytes, MilliGpu
 from farthing.state.fleet import LEVEL_BIT, Bools, Fleet, Ints, model_name
 from farthing.state.snapshot import Free
 
@@ -34,33 +35,73 @@ class Eligible:
 
     `known`: of the device class and passing the selectors; `model`: of a model and vendor that it names;
     `level`: able to deliver the isolation and divisible where a part is wanted; `healthy`: without a taint that the
-    need does not tolerate. `compute` and `memory` are what each would give (NEVER where it cannot).
-    `error` is the sentence of a selector that failed.
+    need does not tolerate. `gives` [2, shapes] is the compute and memory that a device of each shape would give (NEVER
+    where it cannot), `shape` [devices] the shape of each. `error` is the sentence of a selector that failed.
     """
 
     known: Bools
     model: Bools
     level: Bools
     healthy: Bools
-    compute: Ints
-    memory: Ints
+    gives: Ints
+    shape: Ints
     error: str = ""
+
+    @property
+    def compute(self) -> Ints:
+        """What each device would give of its compute."""
+        return np.asarray(self.gives[0][self.shape])
+
+    @property
+    def memory(self) -> Ints:
+        """What each device would give of its memory."""
+        return np.asarray(self.gives[1][self.shape])
+
+    def amounts(self, device: int) -> tuple[int, int]:
+        """The compute and memory that one device would give."""
+        compute, memory = self.gives[:, self.shape[device]]
+        return int(compute), int(memory)
 
 
 def eligible(fleet: Fleet, need: Need) -> Eligible:
-    """What the devices of a fleet are to a need. O(devices) once per fleet and class of asks."""
+    """What the devices of a fleet are to a need. O(devices) once per fleet and kind of need, O(shapes) per amount."""
     key = ("eligible", need)
     if key not in fleet.memo:
-        fleet.memo[key] = _sieve(fleet, need)
+        fleet.memo[key] = _measured(fleet, need)
     found: Eligible = fleet.memo[key]
     return found
+
+
+def _measured(fleet: Fleet, need: Need) -> Eligible:
+    """The sieve that all amounts share, without the devices that could never give so much."""
+    kind = ("sieve", _any_amount(need))
+    if kind not in fleet.memo:
+        fleet.memo[kind] = _sieve(fleet, need)
+    sieve: Eligible = fleet.memo[kind]
+    gives = np.stack(_amounts(fleet, shapes(fleet), need))
+    possible = gives[0] != NEVER
+    if possible.all():
+        return replace(sieve, gives=gives)
+    mask = possible[sieve.shape]
+    return replace(sieve, level=sieve.level & mask, healthy=sieve.healthy & mask, gives=gives)
+
+
+def _any_amount(need: Need) -> Need:
+    """What is common to needs that differ only in how much they want."""
+    ask = need.ask
+    if ask is not None and ask.memory is not None:
+        ask = replace(ask, memory=Bytes(MIB))
+    elif ask is not None and ask.milli is not None and not ask.whole:
+        ask = replace(ask, milli=MilliGpu(1))
+    return replace(need, count=1, ask=ask and replace(ask, count=1), capacity=())
 
 
 def able(fleet: Fleet, free: Free, need: Need, team: int, rows: slice = ALL) -> Bools:
     """For each device (of `rows`), whether it has what the need takes, now."""
     sieve = eligible(fleet, need)
     empty = free.users[rows] == 0
-    fits = sieve.healthy[rows] & (free.compute[rows] >= sieve.compute[rows]) & (free.memory[rows] >= sieve.memory[rows])
+    compute, memory = sieve.gives[:, sieve.shape[rows]]
+    fits = sieve.healthy[rows] & (free.compute[rows] >= compute) & (free.memory[rows] >= memory)
     if _takes_whole(need):
         fits &= empty
     else:
@@ -88,15 +129,15 @@ def _takes_whole(need: Need) -> bool:
 def _sieve(fleet: Fleet, need: Need) -> Eligible:
     known, error = _selected(fleet, need)
     model = known & _of_model(fleet, need.ask)
-    compute, memory = _amounts(fleet, need)
-    level = model & _deliverable(fleet, need) & (compute != NEVER)
+    level = model & _deliverable(fleet, need)
     tolerable = np.ones(len(fleet.devices), dtype=bool)
     for i in np.flatnonzero(fleet.tainted):
         tolerable[i] = all(
             taint.effect not in _REPELLING or any(t.covers(taint) for t in need.tolerations)
             for taint in fleet.specs[i].taints
         )
-    return Eligible(known, model, level, level & tolerable, compute, memory, error)
+    found = shapes(fleet)
+    return Eligible(known, model, level, level & tolerable, found.size, found.of, error)
 
 
 def _selected(fleet: Fleet, need: Need) -> tuple[Bools, str]:
@@ -121,7 +162,7 @@ def _of_model(fleet: Fleet, ask: Ask | None) -> Bools:
     if ask is None:
         return fits
     if ask.models:
-        good = [any(_names(wanted, model) for wanted in ask.models) for model in fleet.models]
+        good = [any(names(wanted, model) for wanted in ask.models) for model in fleet.models]
         fits &= np.array(good, dtype=bool)[fleet.model_of] if good else False
     if ask.vendor:
         good = [vendor == ask.vendor for vendor in fleet.vendors]
@@ -129,7 +170,7 @@ def _of_model(fleet: Fleet, ask: Ask | None) -> Bools:
     return fits
 
 
-def _names(wanted: str, model: str) -> bool:
+def names(wanted: str, model: str) -> bool:
     """Whether an ask's model is a device's: the same words in a row. H100 names NVIDIA H100 80GB, L4 not an L40."""
     return f"-{model_name(wanted)}-" in f"-{model}-"
 
@@ -156,45 +197,42 @@ def _profile(fleet: Fleet, i: int) -> str:
 # How much ---------------------------------------------------------------------------------------------------------
 
 
-def _amounts(fleet: Fleet, need: Need) -> tuple[Ints, Ints]:
-    """What each device would give, as compute in its own unit and bytes; NEVER where it cannot."""
+def _amounts(fleet: Fleet, found: Shapes, need: Need) -> tuple[Ints, Ints]:
+    """What devices of each shape would give, as compute in its own unit and bytes; NEVER where they cannot."""
     ask = need.ask
     if ask is None:
-        return _requested(fleet, need)
+        return _requested(fleet, found, need)
     if ask.memory is not None:
-        return _by_memory(fleet, ask.memory)
+        return _by_memory(found, ask.memory)
     if ask.milli is not None and not ask.whole:
-        return _by_fraction(fleet, ask.milli)
-    return fleet.compute.copy(), fleet.memory.copy()
+        return _by_fraction(found, ask.milli)
+    return found.compute, found.memory
 
 
-def _by_fraction(fleet: Fleet, milli: int) -> tuple[Ints, Ints]:
+def _by_fraction(found: Shapes, milli: int) -> tuple[Ints, Ints]:
     """The same part of compute and memory: compute rounded up to its grain, memory down, so that four quarters fit."""
-    compute = _ceil(-_part(-fleet.compute, milli), fleet.compute_grain)
-    memory = np.maximum(_part(fleet.memory, milli) // fleet.memory_grain, 1) * fleet.memory_grain
-    return np.where(fleet.compute > 0, compute, 0), np.where(fleet.memory > 0, memory, 0)
+    compute = _ceil(-_part(-found.compute, milli), found.compute_grain)
+    memory = np.maximum(_part(found.memory, milli) // found.memory_grain, 1) * found.memory_grain
+    return np.where(found.compute > 0, compute, 0), np.where(found.memory > 0, memory, 0)
 
 
-def _by_memory(fleet: Fleet, memory: int) -> tuple[Ints, Ints]:
+def _by_memory(found: Shapes, memory: int) -> tuple[Ints, Ints]:
     """So much memory, and compute in proportion, rounded up to a milli-GPU of the device."""
-    wanted = _ceil(np.full_like(fleet.memory, memory), fleet.memory_grain)
-    possible = wanted <= fleet.memory
-    milli = -(-wanted // MIB * 1000 // np.maximum(fleet.memory // MIB, 1))
-    compute = _ceil(-(-fleet.compute * np.minimum(milli, 1000) // 1000), fleet.compute_grain)
+    wanted = _ceil(np.full_like(found.memory, memory), found.memory_grain)
+    possible = wanted <= found.memory
+    milli = -(-wanted // MIB * 1000 // np.maximum(found.memory // MIB, 1))
+    compute = _ceil(-(-found.compute * np.minimum(milli, 1000) // 1000), found.compute_grain)
     return np.where(possible, compute, NEVER), np.where(possible, wanted, NEVER)
 
 
-def _requested(fleet: Fleet, need: Need) -> tuple[Ints, Ints]:
-    """What a request of the user's own takes of each device, by the device's request policy."""
-    compute, memory = np.full_like(fleet.compute, NEVER), np.full_like(fleet.memory, NEVER)
-    shapes: dict[tuple[tuple[str, Capacity], ...], dict[str, int] | None] = {}
-    for i, spec in enumerate(fleet.specs):
-        if spec.capacity not in shapes:
-            shapes[spec.capacity] = portions(need.capacity, spec.capacity)
-        taken = shapes[spec.capacity]
+def _requested(fleet: Fleet, found: Shapes, need: Need) -> tuple[Ints, Ints]:
+    """What a request of the user's own takes of each shape, by the devices' request policy."""
+    compute, memory = np.full_like(found.compute, NEVER), np.full_like(found.memory, NEVER)
+    for s, i in enumerate(found.example):
+        taken = portions(need.capacity, fleet.specs[i].capacity)
         if taken is not None:
             profile = fleet.profiles[fleet.devices[i].driver]
-            compute[i], memory[i] = taken.get(profile.compute, 0), taken.get(profile.memory, 0)
+            compute[s], memory[s] = taken.get(profile.compute, 0), taken.get(profile.memory, 0)
     return compute, memory
 
 
@@ -220,7 +258,8 @@ def extras(need: Need, others: tuple[tuple[str, Capacity], ...]) -> dict[str, in
 def consumed_by(fleet: Fleet, need: Need, i: int) -> tuple[tuple[str, int], ...]:
     """What a share of device i takes, by capacity name: of every capacity, as Kubernetes wants it written."""
     sieve, profile = eligible(fleet, need), fleet.profiles[fleet.devices[i].driver]
-    taken = {profile.compute: int(sieve.compute[i]), profile.memory: int(sieve.memory[i])}
+    compute, memory = sieve.amounts(i)
+    taken = {profile.compute: compute, profile.memory: memory}
     taken |= extras(need, fleet.extras.get(i, ()))
     return tuple(sorted((name, taken[name]) for name, _ in fleet.specs[i].capacity))
 

@@ -1,14 +1,14 @@
 """Where a pod's shares go: which node, and which devices on it.
 
-First fit on the tightest device: of the devices that would do, the one that has least left afterwards (compute, then
-memory), so that whole devices stay whole; for whole devices, the node with the fewest that would do. Ties go to the
-smallest node name, then the smallest device. The same draft gives the same placement.
+Of the nodes that would do, the one with the highest score (`scoring`), and the devices that gave it that score. Ties go
+to the smallest node name, then the smallest device. The same draft gives the same placement.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from farthing.decide.board import IMPOSSIBLE
 from farthing.decide.draft import Draft
 from farthing.decide.fit import able, eligible
 from farthing.decide.needs import Need
@@ -45,8 +45,8 @@ def place(draft: Draft, pod: Pod, needs: tuple[Need, ...], team: str, within: Bo
     masks = [able(draft.fleet, draft.free, need, index) & nodes[draft.fleet.node_of] for need in needs]
     candidates = _candidates(draft, needs, masks)
     if len(needs) == 1 and (needs[0].count == 1 or not draft.fleet.consumes):
-        return _single(draft, needs[0], masks[0], candidates)
-    return _several(draft, needs, masks, candidates, team)
+        return _single(draft, pod, needs[0], index, masks[0], candidates)
+    return _several(draft, pod, needs, masks, candidates, team)
 
 
 def _candidates(draft: Draft, needs: tuple[Need, ...], masks: list[Bools]) -> Bools:
@@ -61,18 +61,23 @@ def _per_node(draft: Draft, mask: Bools) -> Ints:
     return np.bincount(draft.fleet.node_of[mask], minlength=len(draft.fleet.nodes))
 
 
-def _single(draft: Draft, need: Need, mask: Bools, candidates: Bools) -> Placement | None:
-    rows = np.flatnonzero(mask & candidates[draft.fleet.node_of])
-    if not len(rows):
+def _single(draft: Draft, pod: Pod, need: Need, team: int, mask: Bools, candidates: Bools) -> Placement | None:
+    """The candidate node with the highest score, the first of several, and the best devices there."""
+    if not candidates.any():
         return None
-    if need.ask is not None and need.ask.whole:
-        counts = _per_node(draft, mask)
-        open_nodes = np.flatnonzero(candidates)
-        node = int(open_nodes[np.argmin(counts[open_nodes])])
-    else:
-        node = int(draft.fleet.node_of[_tightest(draft, need, rows)[0]])
-    here = rows[draft.fleet.node_of[rows] == node]
-    return Placement(node, (tuple(_tightest(draft, need, here)[: need.count]),))
+    table = draft.table()
+    question = table.question(need, *_room(pod), team)
+    node = int(np.argmax(np.where(candidates, table.scores(question).astype(np.int64), IMPOSSIBLE - 1)))
+    devices = table.pick(question, node, mask)
+    if not devices:  # a pod that is bound already takes its node's room
+        here = np.flatnonzero(mask & (draft.fleet.node_of == node))
+        devices = tuple(_tightest(draft, need, here)[: need.count])
+    return Placement(node, (devices,))
+
+
+def _room(pod: Pod) -> tuple[int, int]:
+    """The cpu and memory that a pod still needs on its node."""
+    return (0, 0) if pod.node else (pod.cpu, pod.memory)
 
 
 def _tightest(draft: Draft, need: Need, rows: Ints) -> list[int]:
@@ -88,12 +93,14 @@ def _tightest(draft: Draft, need: Need, rows: Ints) -> list[int]:
 
 
 def _several(
-    draft: Draft, needs: tuple[Need, ...], masks: list[Bools], candidates: Bools, team: str
+    draft: Draft, pod: Pod, needs: tuple[Need, ...], masks: list[Bools], candidates: Bools, team: str
 ) -> Placement | None:
-    """Try the candidate nodes, those with the fewest suitable devices first, until one can hold all needs together."""
+    """Try the candidate nodes, the highest scores first, until one can hold all needs together."""
     order = np.flatnonzero(candidates)
+    table, index = draft.table(), draft.team(team)
+    each = [table.scores(table.question(need, *_room(pod), index))[order].astype(np.int64) for need in needs]
     spare = np.sum([_per_node(draft, mask)[order] for mask in masks], axis=0)
-    for node in order[np.lexsort((order, spare))]:
+    for node in order[np.lexsort((order, spare, -np.sum(each, axis=0)))]:
         chosen = _assign(draft.copy(), needs, int(node), team)
         if chosen is not None:
             return Placement(int(node), chosen)

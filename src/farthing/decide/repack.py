@@ -7,12 +7,13 @@ a repack never lowers what runs. It is a proposal: nothing is done here.
 from dataclasses import dataclass, replace
 from typing import Final
 
-from farthing.decide.cycle import in_order, plan
+from farthing.decide.cycle import plan
 from farthing.decide.draft import Draft
 from farthing.decide.keep import all_kept, set_aside
 from farthing.decide.movable import may_move
 from farthing.decide.moves import Budget, Proposal, Search
 from farthing.decide.needs import needs_of
+from farthing.decide.order import in_order
 from farthing.model.cluster import Pod
 from farthing.model.plan import Place
 from farthing.state.residents import Resident

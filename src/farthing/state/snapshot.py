@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from farthing.model.cluster import Allocation, Claim, Key, Pod, Slice
 from farthing.state.fleet import Fleet, Ints
+from farthing.state.mix import NOTHING, Typical
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +87,7 @@ class Snapshot:
 
     `teams` gives the names behind the indices in `free.team`. `orphans` are allocated claims whose users are all gone,
     with the instant since when. `crowded` are devices of which more was given than they have, with their claims.
-    `stale` are slices whose node is gone.
+    `stale` are slices whose node is gone. `mix` is what has been asked for lately.
     """
 
     at: float
@@ -99,3 +100,4 @@ class Snapshot:
     crowded: tuple[tuple[str, tuple[Claim, ...]], ...] = ()
     stale: tuple[Slice, ...] = ()
     strays: tuple[Stray, ...] = ()
+    mix: Typical = NOTHING

@@ -73,7 +73,7 @@ class Usage:
     def refresh(self, fleet: Fleet) -> Free:
         """The columns as of now; they change with the next refresh, so copy before planning."""
         if self._free is None or fleet is not self._fleet:
-            self._fleet, self._free = fleet, _untouched(fleet)
+            self._fleet, self._free = fleet, untouched(fleet)
             self._dirty_devices.update(device for device, claims in self._on_device.items() if claims)
             self._dirty_nodes.update(name for name, pods in self._on_node.items() if pods)
         pools = {device[:2] for device in self._dirty_devices}
@@ -130,7 +130,7 @@ def consumption(fleet: Fleet, i: int, result: Result) -> tuple[int, int]:
     return consumed.get(profile.compute, compute), consumed.get(profile.memory, memory)
 
 
-def _untouched(fleet: Fleet) -> Free:
+def untouched(fleet: Fleet) -> Free:
     """The columns of a fleet that nobody uses."""
     size = len(fleet.devices)
     return Free(

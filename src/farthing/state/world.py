@@ -14,6 +14,7 @@ from typing import TypeVar, cast
 
 import numpy as np
 
+from farthing.model.ask import ask_of_template
 from farthing.model.cluster import (
     Allocation,
     Claim,
@@ -31,6 +32,7 @@ from farthing.model.cluster import (
 from farthing.model.plan import DropSlice, Effect, Gone, Hold, MakeTemplate, Observation, Place, Release, Seen, Ungate
 from farthing.model.reason import Why
 from farthing.state.fleet import Fleet, build_fleet
+from farthing.state.mix import AskClass, Mix
 from farthing.state.snapshot import Free, Snapshot, Stray, Waiting
 from farthing.state.usage import Usage
 
@@ -69,6 +71,7 @@ class World:
         self._refusals: Counter[str] = Counter()
         self._kept: dict[Key, tuple[Allocation, float]] = {}
         self._strays: dict[Key, float | None] = {}
+        self._mix = Mix()
 
     # Reading ------------------------------------------------------------------------------------------------------
 
@@ -119,6 +122,7 @@ class World:
             crowded=tuple(self._crowded(fleet, free)),
             strays=tuple(self._stray_pods(at)),
             stale=tuple(stale for stale in self._stale if (Slice, stale.key) not in self._busy),
+            mix=self._mix.typical(),
         )
 
     def _idle_claim(self, key: Key) -> Claim | None:
@@ -229,7 +233,16 @@ class World:
         if old is not None and (pod is None or pod.uid != old.uid or not pod.waits):
             self._avoid.pop(old.uid, None)
             self._refusals.pop(old.uid, None)
+        if pod is not None and (old is None or pod.uid != old.uid):
+            self._count(pod)
         self._house(key)
+
+    def _count(self, pod: Pod) -> None:
+        """A pod that was not there before asks for something, and tells what is asked for in general."""
+        found = (ask_of_template(entry.template) for entry in pod.claims)
+        asks = [ask for ask in found if ask is not None]
+        for ask in asks:
+            self._mix.add(AskClass(ask, pod.cpu // len(asks)))
 
     def _claim_changed(self, key: Key, old: Claim | None, at: float) -> None:
         claim = self.claim(key)

@@ -4,7 +4,7 @@ import pytest
 
 from farthing.cli.replay import report_of
 from farthing.cli.replaying import Fate, amount, manifest
-from farthing.cli.tracefile import TracePod
+from farthing.files.pods import TracePod
 from farthing.model.ask import parse_ask
 
 

@@ -6,7 +6,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from farthing.cli import tracefile
-from farthing.cli.tracefile import TracePod, fetch, find_file, read_pods
+from farthing.cli.tracefile import fetch, find_file
+from farthing.files.pods import TracePod, read_pods
 from farthing.model.errors import InvalidError, NotFoundError, PermanentError, TransientError
 
 HEAD = "name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos\n"

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from farthing.decide.cycle import PATIENCE, plan
+from farthing.decide.cycle import plan
+from farthing.decide.order import PATIENCE
 from farthing.decide.mend import STRAY_SECONDS
 from farthing.model.cluster import Pod
 from farthing.model.plan import Hold, Place, Release, Seen

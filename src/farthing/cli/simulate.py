@@ -1,0 +1,179 @@
+"""`farthing simulate`: a fleet and a trace through the planner in virtual time, beside other policies."""
+
+import csv
+import itertools
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from farthing.cli.options import Format, Output
+from farthing.cli.render import Column, console, show_json, show_table
+from farthing.cli.replay import DEFAULT_TRACE
+from farthing.cli.tracefile import find_file
+from farthing.cli.traces import Traces
+from farthing.decide.jit import compile_kernels
+from farthing.files.fleet import read_fleet
+from farthing.files.pods import read_pods
+from farthing.model.errors import InvalidError, PermanentError
+from farthing.sim.engine import Setting, run
+from farthing.sim.fleet import simulated
+from farthing.sim.policies import POLICIES
+from farthing.sim.results import Mode, Run
+from farthing.sim.workload import Arrival, arrivals
+
+DEFAULT_FLEET: Final = "openb_node_list_gpu_node.csv"
+
+_MOST_SEEDS: Final = 1000
+
+
+def simulate(
+    fleet: Annotated[str, typer.Option("--fleet", help="Fleet file (YAML) or openb node list.")] = DEFAULT_FLEET,
+    trace: Annotated[str, typer.Option("--trace", help="List of pods: a file of the trace, or a path")] = DEFAULT_TRACE,
+    mode: Annotated[
+        Mode, typer.Option("--mode", help="fill: until nothing fits. churn: at a load. replay.")
+    ] = Mode.fill,
+    policy: Annotated[
+        list[str] | None, typer.Option("--policy", "-p", help=f"One or more of {', '.join(POLICIES)}; or all.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The first seed of chance.")] = 42,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, max=_MOST_SEEDS, help="So many seeds in a row.")] = 1,
+    window: Annotated[int, typer.Option("--window", min=1, help="Place so many pods jointly, the largest first.")] = 1,
+    load: Annotated[
+        float, typer.Option("--load", min=0.01, max=10, help="churn: what is offered, 1 = all GPUs.")
+    ] = 1.0,
+    ratio: Annotated[float, typer.Option("--ratio", min=0.01, max=10, help="fill: what arrives, 1 = all GPUs.")] = 1.3,
+    log: Annotated[Path | None, typer.Option("--log", help="Write each decision (CSV); one policy and seed.")] = None,
+    traces: Traces = None,
+    output: Output = Format.table,
+) -> None:
+    """Let pods of a trace arrive at a fleet in virtual time; no Kubernetes is needed.
+
+    In `fill`, pods arrive and none leaves, as in the paper on fragmentation gradient descent (FGD); in `churn` they come
+    and go by chance; in `replay` when the trace says, and wait for their turn. Nodes stand in an order of chance, by
+    the seed. Without --policy, Farthing's planner runs alone.
+
+    \b
+    farthing simulate
+    farthing simulate --policy all --seeds 10
+    farthing simulate --mode churn --load 0.95 -p Farthing -p FGD -p BestFit
+    farthing simulate --fleet fleet.yaml --trace pods.csv --mode replay -o json
+    """
+    chosen = _policies(policy)
+    if log is not None and len(chosen) * seeds > 1:
+        raise InvalidError("--log", "is for one run; name one --policy and one --seed")
+    nodes_path, pods_path = find_file(fleet, traces) if _named(fleet) else Path(fleet), find_file(trace, traces)
+    pods = _pods(pods_path)
+    compile_kernels()
+    settings = [Setting(mode, number, window, load, ratio, log=log is not None) for number in range(seed, seed + seeds)]
+    runs = list(_run(nodes_path, pods, chosen, settings, pods_path.name))
+    if log is not None:
+        _write_log(log, runs[0])
+    if output is Format.json:
+        show_json(runs)
+    else:
+        _show(console(), mode, runs)
+
+
+def _named(fleet: str) -> bool:
+    """Whether a fleet is a file of the trace, and not a path."""
+    return not Path(fleet).is_file()
+
+
+def _policies(named: list[str] | None) -> list[str]:
+    known = {name.lower(): name for name in POLICIES}
+    if named and [name.lower() for name in named] == ["all"]:
+        return list(POLICIES)
+    wrong = [name for name in named or () if name.lower() not in known]
+    if wrong:
+        raise InvalidError(
+            "--policy", f"there is no policy {wrong[0]!r}; expected all, or any of {', '.join(POLICIES)}"
+        )
+    return list(dict.fromkeys(known[name.lower()] for name in named or ("Farthing",)))
+
+
+def _pods(path: Path) -> list[Arrival]:
+    found = arrivals(list(read_pods(path)))
+    if not any(arrival.kind.milli for arrival in found):
+        raise InvalidError(str(path), "has no pod that asks for GPUs; there is nothing to simulate")
+    return found
+
+
+def _run(
+    nodes: Path, pods: list[Arrival], policies: Sequence[str], settings: Sequence[Setting], trace: str
+) -> Iterator[Run]:
+    """All runs, one after the other, with a bar of progress."""
+    described = read_fleet(nodes)
+    if not any(found.group.gpus for found in described):
+        raise InvalidError(str(nodes), "has no node with GPUs; there is nothing to simulate")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("simulating", total=len(policies) * len(settings))
+        for setting in settings:
+            there = simulated(described, setting.seed)
+            for policy in policies:
+                progress.update(task, description=f"{policy}, seed {setting.seed}")
+                yield run(there, pods, policy, setting, trace, time.perf_counter)
+                progress.advance(task)
+
+
+def _write_log(path: Path, found: Run) -> None:
+    """The decisions in the order of arrival; a pod without a place has no node."""
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(("pod", "node", "gpus"))
+            writer.writerows((pod, node, "+".join(map(str, gpus))) for pod, node, gpus in found.log)
+    except OSError as error:
+        raise PermanentError(f"{path} cannot be written: {error.strerror}") from error
+
+
+# Showing ----------------------------------------------------------------------------------------------------------
+
+
+def _show(out: Console, mode: Mode, runs: list[Run]) -> None:
+    first = runs[0]
+    seeds = len({found.seed for found in runs})
+    out.print(
+        f"{first.trace} on {first.gpus_total:,} GPUs, {mode.value}, "
+        f"{seeds} {'seed' if seeds == 1 else 'seeds'}{f', windows of {first.window}' if first.window > 1 else ''}\n"
+    )
+    columns = (
+        Column("policy"),
+        *((Column("at 100%", right=True),) if mode is Mode.fill else ()),
+        Column("allocation", right=True),
+        Column("fragmented", right=True, from_width=60),
+        Column("turned away", right=True),
+        *((Column("waited", right=True),) if mode is Mode.replay else ()),
+        Column("decisions/s", right=True, from_width=80),
+    )
+    grouped = itertools.groupby(sorted(runs, key=lambda r: list(POLICIES).index(r.policy)), key=lambda r: r.policy)
+    show_table(out, columns, (_row(mode, name, list(group)) for name, group in grouped))
+
+
+def _row(mode: Mode, name: str, runs: list[Run]) -> list[str]:
+    """One policy: means over its seeds, with the standard deviation of the allocation."""
+    spread = f" ±{statistics.stdev(r.allocation for r in runs):.2f}" if len(runs) > 1 else ""
+    return [
+        name,
+        *([_mean(r.curve.allocation[_at(r, 100)] for r in runs)] if mode is Mode.fill else []),
+        _mean(r.allocation for r in runs) + spread,
+        _mean(r.curve.fragmentation[-1] for r in runs),
+        f"{statistics.fmean(r.rejected for r in runs):,.0f} ({_mean(r.rejected_gpus for r in runs)} of GPUs)",
+        *([f"{statistics.fmean(r.waited for r in runs):,.0f} s"] if mode is Mode.replay else []),
+        f"{sum(r.decisions for r in runs) / max(1e-9, sum(r.seconds for r in runs)):,.0f}",
+    ]
+
+
+def _at(found: Run, percent: int) -> int:
+    """The point of a curve after so much has arrived, or its last."""
+    return min(percent, len(found.curve.at) - 1)
+
+
+def _mean(values: Iterator[float]) -> str:
+    return f"{statistics.fmean(values):.2f}%"
