@@ -34,7 +34,7 @@ _MOST_SEEDS: Final = 1000
 
 def simulate(
     fleet: Annotated[str, typer.Option("--fleet", help="Fleet file (YAML) or openb node list.")] = DEFAULT_FLEET,
-    trace: Annotated[str, typer.Option("--trace", help="List of pods: a file of the trace, or a path")] = DEFAULT_TRACE,
+    trace: Annotated[str, typer.Option("--trace", help="List of pods: a file of the trace or a path")] = DEFAULT_TRACE,
     mode: Annotated[
         Mode, typer.Option("--mode", help="fill: until nothing fits. churn: at a load. replay.")
     ] = Mode.fill,
@@ -44,9 +44,7 @@ def simulate(
     seed: Annotated[int, typer.Option("--seed", min=0, help="The first seed of chance.")] = 42,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=_MOST_SEEDS, help="So many seeds in a row.")] = 1,
     window: Annotated[int, typer.Option("--window", min=1, help="Place so many pods jointly, the largest first.")] = 1,
-    load: Annotated[
-        float, typer.Option("--load", min=0.01, max=10, help="churn: what is offered, 1 = all GPUs.")
-    ] = 1.0,
+    load: Annotated[float, typer.Option("--load", min=0.01, max=10, help="churn: what is offered; 1: all GPUs.")] = 1.0,
     ratio: Annotated[float, typer.Option("--ratio", min=0.01, max=10, help="fill: what arrives, 1 = all GPUs.")] = 1.3,
     log: Annotated[Path | None, typer.Option("--log", help="Write each decision (CSV); one policy and seed.")] = None,
     traces: Traces = None,
@@ -54,9 +52,9 @@ def simulate(
 ) -> None:
     """Let pods of a trace arrive at a fleet in virtual time; no Kubernetes is needed.
 
-    In `fill`, pods arrive and none leaves, as in the paper on fragmentation gradient descent (FGD); in `churn` they come
-    and go by chance; in `replay` when the trace says, and wait for their turn. Nodes stand in an order of chance, by
-    the seed. Without --policy, Farthing's planner runs alone.
+    In `fill`, pods arrive and none leaves, as in the paper on fragmentation gradient descent (FGD); in `churn` they
+    come and go by chance; in `replay` when the trace says, and wait for their turn. Nodes stand in an order of chance,
+    by the seed. Without --policy, Farthing's planner runs alone.
 
     \b
     farthing simulate

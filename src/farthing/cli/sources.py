@@ -11,7 +11,8 @@ from farthing.api.profiles import profile_object, profile_of
 from farthing.api.templating import cel_list, objects, rendered
 from farthing.cli.look import look_at
 from farthing.cli.replaying import amount
-from farthing.cli.tracefile import TracePod, find_file, read_pods
+from farthing.cli.tracefile import find_file
+from farthing.files.pods import TracePod, read_pods
 from farthing.kube.resources import CLASSES, NODES, PROFILES, SLICES
 from farthing.local.fleet import load_fleet
 from farthing.model.ask import parse_ask, template_name

@@ -10,7 +10,7 @@ from farthing.state.fleet import Fleet, Ints
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shapes:
-    """`of` [devices] is the shape of each device, `example` the first device of each; the rest are columns of shapes."""
+    """`of` [devices] is the shape of each device, `example` the first device of each; the rest are their columns."""
 
     of: Ints
     example: Ints

@@ -58,8 +58,7 @@ def _parts(left: Ints, size: Ints) -> Ints:
 def _lost(b: Board, cpu: Ints, free: Ints, enough: NDArray[np.int32], slivers: NDArray[np.int32]) -> Floats:
     """The parts of use to no typical ask, by weight; the last axis of `enough` and `slivers` is the asks'."""
     useless = (cpu[..., None] < b.wants[1]) | (enough < b.wants[0])
-    found: Floats = np.where(useless, free[..., None], slivers) @ b.wants[2]
-    return found
+    return np.asarray(np.where(useless, free[..., None], slivers) @ b.wants[2])
 
 
 def _stranded(b: Board, free: Ints, cpu: Ints) -> Ints:
@@ -68,8 +67,8 @@ def _stranded(b: Board, free: Ints, cpu: Ints) -> Ints:
 
 def _steps(b: Board, gain: Floats) -> Ints:
     if len(b.steps):
-        return np.searchsorted(b.steps, gain, side="right")
-    return np.floor(gain / b.knobs[STEP]).astype(np.int64)
+        return np.asarray(np.searchsorted(b.steps, gain, side="right"))
+    return np.asarray(np.floor(gain / b.knobs[STEP]).astype(np.int64))
 
 
 def _open(b: Board, nodes: Ints, ask: Ints) -> Bools:

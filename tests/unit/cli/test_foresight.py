@@ -6,7 +6,7 @@ from farthing.cli.expected import expected
 from farthing.cli.judgement import judge, wanted
 from farthing.cli.repack import ignores_disruptions
 from farthing.cli.sources import from_fleet, waiting_pod
-from farthing.cli.tracefile import TracePod
+from farthing.files.pods import TracePod
 from farthing.model.ask import parse_ask
 from farthing.model.errors import InvalidError, NotFoundError
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from farthing.decide.cycle import plan
-from farthing.decide.order import PATIENCE
 from farthing.decide.mend import STRAY_SECONDS
+from farthing.decide.order import PATIENCE
 from farthing.model.cluster import Pod
 from farthing.model.plan import Hold, Place, Release, Seen
 from farthing.model.reason import Why

@@ -49,10 +49,19 @@ def test_several_equal_fractions_go_to_different_devices_of_one_node():
     assert devices_of(effect) == ["n0/gpu-0", "n0/gpu-1", "n0/gpu-2"]
 
 
-def test_whole_devices_are_empty_ones_on_the_node_with_the_fewest_that_would_do():
+def test_whole_devices_are_empty_ones_and_a_node_for_large_asks_is_kept_whole_where_such_are_known():
     busy, claim = asking("busy", "0.1")
     on = allocated(claim, busy, "gpu-0", "b", compute=100, memory=8 * GIB)
-    effect = placed(planned(node("a"), node("b"), slice_of("a", 8), slice_of("b", 3), busy, on, asking(gpu="2")))["p"]
+    things = [
+        node("a"),
+        node("b"),
+        slice_of("a", 8),
+        slice_of("b", 3),
+        busy,
+        on,
+        asking("large", "8", node="elsewhere"),
+    ]
+    effect = placed(planned(*things, asking(gpu="2")))["p"]
     assert devices_of(effect) == ["b/gpu-1", "b/gpu-2"]
 
 
@@ -71,7 +80,7 @@ def test_ties_go_to_the_smallest_node_name_whatever_order_things_came_in():
         random.Random(seed).shuffle(things)
         plans.add(tuple((e.pod.key.name, tuple(devices_of(e))) for e in planned(*things) if isinstance(e, Place)))
     assert len(plans) == 1
-    assert plans.pop()[0] == ("p0", ("n0/gpu-0",))
+    assert plans.pop()[0] == ("p3", ("n0/gpu-0", "n0/gpu-1"))
 
 
 def test_models_match_by_whole_words():
