@@ -10,7 +10,7 @@ from tests.builders import allocated, asking, node, slice_of, world
 
 
 def test_what_happens_in_a_fork_stays_in_it():
-    original = world(node(), slice_of(devices=2), asking("a", "1"), asking("b", "2", created=1.0))
+    original = world(node(), slice_of(devices=2), asking("a", "1"), asking("b", "2", created=100.0))
     fork = Fork(original, 0.0)
     (placed,) = fork.carry_out(plan(fork.snapshot(0.0)), 0.0)
     assert placed.pod.key.name == "a"
