@@ -76,6 +76,18 @@ def test_the_end_of_a_long_share_does_not_touch_the_days_before(ledger):
     assert ledger.settle().rated == 1
 
 
+@pytest.mark.parametrize("before", [None, 8 * DAY])
+def test_a_share_that_ended_days_before_it_was_thought_is_taken_back_for_all_of_them(ledger, before):
+    priced(ledger).ingest(batch(1, 10 * DAY, supplies=[supply()], intervals=[interval(end=before)]))
+    ledger.settle()
+    ledger.ingest(batch(2, 10 * DAY, intervals=[interval(end=2 * DAY)]))
+    ledger.settle()
+    assert by_team(ledger) == {"vision": 2 * DAY_COST // 2}
+    ledger.ingest(batch(3, 10 * DAY, intervals=[interval(end=6 * DAY)]))
+    ledger.settle()
+    assert by_team(ledger) == {"vision": 6 * DAY_COST // 2}
+
+
 def test_an_older_batch_does_not_undo_a_later_one(ledger):
     priced(ledger).ingest(batch(1, DAY, supplies=[supply()]))
     ledger.ingest(batch(3, 2 * DAY, intervals=[interval(end=100)]))

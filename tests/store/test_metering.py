@@ -156,3 +156,18 @@ async def test_a_clock_that_was_set_back_does_not_bill_an_hour_twice(spoke):
     async with spoke.metering():
         spoke.clock.at = START + 2 * DAY
     assert sum(kinds(spoke).values()) == 2 * 24 * HOUR_COST
+
+
+async def test_a_mistake_while_handing_over_is_not_the_end(spoke, monkeypatch):
+    real, calls = Ledger.ingest, []
+
+    def fails_once(self, *batches):
+        calls.append(batches)
+        if len(calls) == 1:
+            raise ZeroDivisionError
+        return real(self, *batches)
+
+    monkeypatch.setattr(metering, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(Ledger, "ingest", fails_once)
+    async with spoke.metering():
+        await until(lambda: len(calls) > 1 and not list(spoke.settings.log.glob("*.log")))

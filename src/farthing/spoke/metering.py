@@ -96,8 +96,8 @@ class Metering:
 
     async def _end(self, world: World) -> None:
         await self._write(world)
-        with contextlib.suppress(FarthingError):
-            await asyncio.to_thread(self._push)
+        with contextlib.suppress(FarthingError, TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(self._push), ANSWER_SECONDS)
         self._wal.close()
         if self._ledger is not None:
             self._ledger.close()
@@ -138,6 +138,9 @@ class Metering:
             except FarthingError as error:
                 wait = LONGEST_WAIT
                 _log.error("the ledger refuses; batches wait in the log", error=str(error), bytes=self._wal.size)
+            except Exception:  # noqa: BLE001 -- whatever it is, it must not end here unseen
+                wait = LONGEST_WAIT
+                _log.exception("batches could not be handed to the ledger; they wait in the log")
             self._metrics.log_bytes.set(self._wal.size)
             await asyncio.sleep(wait)
 
