@@ -24,6 +24,7 @@ from farthing.model.errors import InvalidError, PermanentError
 from farthing.sim.engine import Setting, run
 from farthing.sim.fleet import simulated
 from farthing.sim.policies import POLICIES
+from farthing.sim.report import write_html, write_png
 from farthing.sim.results import Mode, Run
 from farthing.sim.workload import Arrival, arrivals
 
@@ -47,6 +48,8 @@ def simulate(
     load: Annotated[float, typer.Option("--load", min=0.01, max=10, help="churn: what is offered; 1: all GPUs.")] = 1.0,
     ratio: Annotated[float, typer.Option("--ratio", min=0.01, max=10, help="fill: what arrives, 1 = all GPUs.")] = 1.3,
     log: Annotated[Path | None, typer.Option("--log", help="Write each decision (CSV); one policy and seed.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page with pictures, one file in all.")] = None,
+    png: Annotated[Path | None, typer.Option("--png", help="Write the pictures as one image.")] = None,
     traces: Traces = None,
     output: Output = Format.table,
 ) -> None:
@@ -58,7 +61,7 @@ def simulate(
 
     \b
     farthing simulate
-    farthing simulate --policy all --seeds 10
+    farthing simulate --policy all --seeds 10 --html report.html
     farthing simulate --mode churn --load 0.95 -p Farthing -p FGD -p BestFit
     farthing simulate --fleet fleet.yaml --trace pods.csv --mode replay -o json
     """
@@ -72,6 +75,10 @@ def simulate(
     runs = list(_run(nodes_path, pods, chosen, settings, pods_path.name))
     if log is not None:
         _write_log(log, runs[0])
+    if html is not None:
+        write_html(runs, html)
+    if png is not None:
+        write_png(runs, png)
     if output is Format.json:
         show_json(runs)
     else:
