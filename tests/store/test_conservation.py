@@ -171,16 +171,20 @@ class Life(RuleBasedStateMachine):
         for thing in self.meter.seen.values():
             if isinstance(thing, Interval) and thing.end is not None:
                 self.billed = [share for share in self.billed if share.id != thing.id]
-                written = [share for batch in self.log for share in batch.intervals if share.id == thing.id]
+                written = [(batch, share) for batch in self.log for share in batch.intervals if share.id == thing.id]
                 if written:
-                    end = max(thing.start, self.heard) if written[-1].end is None else written[-1].end
-                    self.billed.append(replace(written[-1], end=end))
+                    self.billed.append(self.as_written(*written[-1]))
             elif isinstance(thing, Supply) and thing.end is not None:
                 self.unseen_loss(thing)
             elif isinstance(thing, Supply):
                 del self.supplies[thing.device]
                 self.forgotten.add(thing.device)
         self.meter = None
+
+    def as_written(self, batch, share):
+        """What is open in the log of a meter ended when that meter was last heard; a later one knows nothing of it."""
+        heard = max(found.watermark for found in self.log if found.epoch == batch.epoch)
+        return replace(share, end=max(share.start, heard)) if share.end is None else share
 
     def unseen_loss(self, lost):
         """A device whose loss was not written stays, for the books, until the next meter looks."""
