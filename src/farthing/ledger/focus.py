@@ -93,7 +93,10 @@ _DESCRIPTIONS: Final = {
     "idle-share": "Part of the cost of idle GPUs",
 }
 
+_TAGS: Final = ("cluster", "model", "kind", "team", "namespace", "workload", "isolation")
+
 Row = dict[str, str]
+_NO_SPLIT: Final[Row] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +113,8 @@ def columns(version: str) -> tuple[str, ...]:
     return COLUMNS_1_3 if version == "1.3" else COLUMNS_1_2
 
 
-def rows(entry: Entry, invoice: Invoice) -> Iterator[Row]:
-    """The rows of one entry, with the columns of all versions."""
+def rows(entry: Entry, invoice: Invoice, version: str) -> Iterator[Row]:
+    """The rows of one entry, with every column of the version."""
     common = _common(entry.day, invoice) | {
         "SkuId": entry.model or "gpu",
         "SkuPriceId": entry.model or "gpu",
@@ -119,16 +122,16 @@ def rows(entry: Entry, invoice: Invoice) -> Iterator[Row]:
         "x_Device": entry.device,
         "x_Model": entry.model,
     }
-    ratios = _ratios(entry)
-    for posting, ratio in zip(entry.postings, ratios, strict=True):
+    splits = [_split(entry, *part) for part in _parts(entry)] if version == "1.3" else [_NO_SPLIT] * len(entry.postings)
+    for posting, split in zip(entry.postings, splits, strict=True):
         for moved in movements(posting):
-            yield common | _row(entry, posting, moved) | _split(entry, posting, ratio)
+            yield common | _row(entry, posting, moved) | split
 
 
 @lru_cache(maxsize=64)
 def _common(day: int, invoice: Invoice) -> Row:
     """What the charges of one day have in common."""
-    return {
+    return dict.fromkeys(COLUMNS_1_3, "") | {
         "BillingAccountId": invoice.issuer,
         "BillingAccountName": invoice.issuer,
         "BillingAccountType": "GPU pool",
@@ -160,8 +163,6 @@ def _row(entry: Entry, posting: Posting, moved: Movement) -> Row:
     cost = format_exact(moved.amount)
     hours = _hours(moved.milli_gpu_seconds) if usage else ""
     name = moved.workload or moved.kind
-    names = {"cluster": entry.cluster, "model": entry.model, "kind": moved.kind, "team": moved.team}
-    names |= {"namespace": moved.namespace, "workload": moved.workload, "isolation": moved.isolation}
     return {
         "BilledCost": cost,
         "EffectiveCost": cost,
@@ -181,12 +182,20 @@ def _row(entry: Entry, posting: Posting, moved: Movement) -> Row:
         "SubAccountId": moved.team,
         "SubAccountName": moved.team,
         "SubAccountType": "Team" if moved.team else "",
-        "Tags": _json({f"farthing.dev/{key}": value for key, value in names.items() if value}),
+        "Tags": _tags(
+            entry.cluster, entry.model, moved.kind, moved.team, moved.namespace, moved.workload, moved.isolation
+        ),
         "x_Isolation": moved.isolation,
         "x_Kind": moved.kind,
         "x_Namespace": moved.namespace,
         "x_Workload": moved.workload,
     }
+
+
+@lru_cache(maxsize=10_000)
+def _tags(*values: str) -> str:
+    """As JSON, without those that are empty."""
+    return _json({f"farthing.dev/{key}": value for key, value in zip(_TAGS, values, strict=True) if value})
 
 
 def _hours(milli_seconds: int) -> str:
@@ -199,10 +208,10 @@ def _hours(milli_seconds: int) -> str:
 # Split costs ------------------------------------------------------------------------------------------------------
 
 
-def _ratios(entry: Entry) -> list[int]:
-    """For each posting the part that it is of the device's time, in billionths; together one."""
+def _parts(entry: Entry) -> Iterator[tuple[Posting, int]]:
+    """Each posting with the part that it is of the device's time, in billionths; together one."""
     times = [abs(posting.milli_gpu_seconds) for posting in entry.postings]
-    return apportion(_RATIO, times) if any(times) else [0] * len(times)
+    return zip(entry.postings, apportion(_RATIO, times) if any(times) else times, strict=True)
 
 
 def _split(entry: Entry, posting: Posting, ratio: int) -> Row:

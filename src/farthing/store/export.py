@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterator
 from itertools import groupby
+from operator import itemgetter
 from typing import IO, Any
 
 from sqlalchemy import Select, and_, exists, or_, select
@@ -32,12 +33,13 @@ def export_focus(database: Database, period: str, issuer: str, version: str, out
             )
         invoice = Invoice(period, books[-1].currency, issuer)
         names = columns(version)
+        in_order = itemgetter(*names)
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(names)
         count = 0
         for entry in _entries(connection.execution_options(yield_per=AT_ONCE), period):
-            for row in rows(entry, invoice):
-                writer.writerow([row.get(name, "") for name in names])
+            for row in rows(entry, invoice, version):
+                writer.writerow(in_order(row))
                 count += 1
     return count
 
