@@ -6,6 +6,7 @@ from farthing.cli.look import Look, claims_of, is_ours
 from farthing.decide.cycle import plan
 from farthing.decide.draft import Draft
 from farthing.decide.explain import Exclusion, exclusions, why_not
+from farthing.decide.gang import gathering, starts_together
 from farthing.decide.needs import Need, needs_of
 from farthing.decide.order import in_order
 from farthing.decide.place import place
@@ -81,6 +82,8 @@ def _alone(draft: Draft, waiting: Waiting, needs: tuple[Need, ...]) -> tuple[Rea
     """A pod that a cycle leaves alone, since its claims are not made yet: what it would say if they were."""
     if not needs:
         return Reason(Why.CLAIM_PENDING, "kube-controller-manager has not made its claims yet"), False
+    if waiting.gang is not None and starts_together(waiting):
+        return gathering(waiting.gang), False
     found = place(draft, waiting.pod, needs, waiting.team)
     if found is None:
         return why_not(draft, waiting.pod, needs, waiting.team), False

@@ -16,7 +16,7 @@ from farthing.kube.resources import CLAIMS, PROFILES, WATCHED, Resource
 from farthing.kube.watch import Inbox, list_into
 from farthing.model.ask import ask_of_template
 from farthing.model.cluster import Claim, Key, Pod
-from farthing.model.errors import NotFoundError, UnsupportedError
+from farthing.model.errors import NotFoundError, PermanentError, UnsupportedError
 from farthing.model.plan import Observation
 from farthing.state.snapshot import Snapshot
 from farthing.state.usage import consumption
@@ -77,12 +77,12 @@ async def look(connection: Connection) -> Look:
 
 
 async def _read(connection: Connection, resource: Resource, unreadable: list[str]) -> list[Observation]:
-    """One kind; nothing where the API server does not know Farthing's own kinds."""
+    """One kind; nothing where the API server does not know it, or an optional one may not be read."""
     inbox = Inbox(unreadable.append)
     try:
         await list_into(connection, resource, inbox)
     except NotFoundError as error:
-        if resource is PROFILES:
+        if resource is PROFILES or resource.optional:
             return []
         if resource.path.startswith(CLAIMS.path.rpartition("/")[0]):
             raise UnsupportedError(
@@ -90,6 +90,10 @@ async def _read(connection: Connection, resource: Resource, unreadable: list[str
                 "Farthing needs Kubernetes 1.36 or newer"
             ) from error
         raise
+    except PermanentError as error:
+        if not resource.optional:
+            raise
+        unreadable.append(f"{resource.path} cannot be read and is left out: {error}")
     return list(inbox.drain())
 
 

@@ -6,28 +6,31 @@
 4. put those who wait in order, and see which of them are placed jointly
 5. let go of pods that want nothing of ours, and make the templates that others lack
 6. hold what cannot be read or is not supported
-7. place what fits, taking it off what is left, and hold the rest with the reason
+7. place what fits, taking it off what is left, and hold the rest with the reason; a gang is placed whole or not at all
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
+from farthing.decide.domains import near
 from farthing.decide.draft import Draft
 from farthing.decide.explain import why_not
+from farthing.decide.gang import GATHER_SECONDS, Asking, by_gang, gathering, place_together, starters, starts_together
 from farthing.decide.grant import grant
 from farthing.decide.keep import all_kept, making_room, set_aside
 from farthing.decide.mend import mend
-from farthing.decide.needs import Need, needs_of
+from farthing.decide.needs import needs_of
 from farthing.decide.order import in_order, under_way
-from farthing.decide.place import Placement, place
+from farthing.decide.place import Placement, place, settle
 from farthing.decide.release import held, node_of, releases
 from farthing.model.ask import TEMPLATE_PREFIX, ask_of_template
 from farthing.model.cluster import Allocation, Claim, Key, Pod
 from farthing.model.plan import Effect, Hold, MakeTemplate, Place, Plan, Release, Ungate
 from farthing.model.reason import Reason, Why
 from farthing.state.fleet import Bools
+from farthing.state.gangs import Gang
 from farthing.state.snapshot import Snapshot, Waiting
 
 _PENDING_SECONDS: Final = 10.0
@@ -38,8 +41,8 @@ def plan(snapshot: Snapshot) -> Plan:
     """Say what should happen next; change nothing."""
     effects = list(releases(snapshot))
     going_back = {effect.claim.key for effect in effects if isinstance(effect, Release)}
-    cycle = _Cycle(snapshot)
     ordered = [w for w in in_order(snapshot.waiting) if not any(claim.key in going_back for claim in w.claims)]
+    cycle = _Cycle(snapshot, ordered)
     for waiting in ordered:
         if waiting.pod.uid in cycle.kept:
             effects += cycle.decide(waiting)
@@ -55,7 +58,7 @@ def plan(snapshot: Snapshot) -> Plan:
 class _Cycle:
     """What one cycle has decided so far: the draft, what was granted, and which classes found no place."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, ordered: Sequence[Waiting]) -> None:
         self.snapshot = snapshot
         self.draft = Draft.of(snapshot)
         self.promised: set[Key] = set()
@@ -63,8 +66,11 @@ class _Cycle:
         self.templates = set(snapshot.templates)
         on_the_way = (claim for waiting in snapshot.waiting for claim in held(waiting))
         self.awaited = {node_of(snapshot.fleet, claim) for claim in on_the_way}
-        self.kept = all_kept(snapshot.fleet, snapshot.waiting, snapshot.at)
+        alone = tuple(waiting for waiting in snapshot.waiting if not starts_together(waiting))
+        self.kept = all_kept(snapshot.fleet, alone, snapshot.at)
         self.placed: set[str] = set()
+        self.gangs = by_gang(ordered)
+        self.homes: dict[Key, frozenset[str]] = {}
 
     def set_aside(self) -> None:
         """Close what is kept for pods that found no place."""
@@ -81,7 +87,13 @@ class _Cycle:
         return draft
 
     def decide(self, waiting: Waiting) -> Iterator[Effect]:
-        """The effects for one pod, in the steps of the recipe."""
+        """The effects for one pod, in the steps of the recipe; for a whole gang, at the first of its pods."""
+        if waiting.gang is not None and starts_together(waiting):
+            yield from self._together(waiting.gang, self.gangs.pop(waiting.gang.key, []))
+        else:
+            yield from self._alone(waiting)
+
+    def _alone(self, waiting: Waiting) -> Iterator[Effect]:
         pod = waiting.pod
         ours = tuple(claim for claim in waiting.claims if claim.ours)
         yield from self._missing_templates(pod)
@@ -94,7 +106,58 @@ class _Cycle:
             if pod.gated:
                 yield Ungate(pod)
         elif not any(claim.key in self.promised for claim in ours):
-            yield from self._place(waiting, ours)
+            yield from self._place(waiting)
+
+    def _together(self, gang: Gang, mates: list[Waiting]) -> Iterator[Effect]:
+        """The effects for those of a gang who start together, and for those who may come later."""
+        ready: list[Waiting] = []
+        for mate in mates:
+            yield from self._missing_templates(mate.pod)
+            ours = tuple(claim for claim in mate.claims if claim.ours)
+            obstacle = self._obstacle(mate, ours) or self._shared(ours, ready)
+            if obstacle is not None:
+                yield from _hold(mate.pod, obstacle)
+            elif mate.complete:
+                ready.append(mate)
+        chosen = starters(gang, ready)
+        if not chosen:
+            if self.snapshot.at - gang.newest >= GATHER_SECONDS:
+                yield from (effect for mate in ready for effect in _hold(mate.pod, gathering(gang)))
+            return
+        found = self._all_placed(gang, [self._asking(mate) for mate in chosen])
+        if isinstance(found, Reason):
+            yield from (effect for mate in ready for effect in _hold(mate.pod, found))
+            return
+        yield from found
+        later = (mate for mate in ready if mate not in chosen)
+        yield from (effect for mate in later for effect in self._alone(mate))
+
+    def _shared(self, ours: tuple[Claim, ...], others: Iterable[Waiting]) -> Reason | None:
+        """Pods that start together each need devices of their own: what one is given is no other's to wait for."""
+        taken = self.promised.union(claim.key for other in others for claim in _lacking(other))
+        claim = next((claim for claim in ours if claim.allocation is None and claim.key in taken), None)
+        if claim is None:
+            return None
+        sentence = f"claim {claim.key.name} is wanted by several pods of a gang; make one for each, from a template"
+        return Reason(Why.UNSUPPORTED, sentence)
+
+    def _asking(self, waiting: Waiting) -> Asking:
+        needs = tuple(need for claim in _lacking(waiting) for _, need in needs_of(claim))
+        return Asking(waiting, needs, self._within(waiting, held(waiting)))
+
+    def _all_placed(self, gang: Gang, asking: list[Asking]) -> list[Effect] | Reason:
+        """Everybody's effects, or why they cannot all start. Gangs that ask alike fail alike."""
+        question = (gang.nodes, asking[0].waiting.pod.topology, tuple(_question(one) for one in asking))
+        if question not in self.failed:
+            found = place_together(self.draft, gang, asking)
+            if not isinstance(found, Reason):
+                self.homes[gang.key] = gang.nodes | {self.draft.fleet.nodes[place.node].name for place in found}
+                return [
+                    self._written(one.waiting, _lacking(one.waiting), where)
+                    for one, where in zip(asking, found, strict=True)
+                ]
+            self.failed[question] = found
+        return self.failed[question]
 
     def _missing_templates(self, pod: Pod) -> Iterator[Effect]:
         for entry in pod.claims:
@@ -134,28 +197,28 @@ class _Cycle:
     def _has_template(self, pod: Pod, name: str) -> bool:
         return Key(pod.key.namespace, name) in self.snapshot.templates
 
-    def _place(self, waiting: Waiting, ours: tuple[Claim, ...]) -> Iterator[Effect]:
+    def _place(self, waiting: Waiting) -> Iterator[Effect]:
         """Give the pod what its claims lack, on one node, or hold it.
 
         A pod under way goes back to a node that refused it where no other would do.
         """
         pod, has = waiting.pod, held(waiting)
-        lacking = tuple(claim for claim in ours if claim.allocation is None)
+        lacking = _lacking(waiting)
         if not lacking:
             if pod.gated:
                 node = node_of(self.draft.fleet, has[0])
                 yield Place(pod, node, (), _placed(node, [claim.allocation for claim in has if claim.allocation]))
             return
-        needs = tuple(need for claim in lacking for _, need in needs_of(claim))
-        within, kept = self._within(waiting, has), self.kept.get(pod.uid)
-        question = (needs, waiting.team, pod.constraints, pod.cpu, pod.memory, pod.others, kept, within.tobytes())
+        asking, kept = self._asking(waiting), self.kept.get(pod.uid)
+        needs, question = asking.needs, (kept, _question(asking))
         if question not in self.failed:
             draft = self._open_to(pod.uid) if kept else self.draft
-            found = place(draft, pod, needs, waiting.team, within)
+            found = place(draft, pod, needs, waiting.team, asking.within)
             if found is None and waiting.avoid and not has and under_way(waiting):
                 found = place(draft, pod, needs, waiting.team)
             if found is not None:
-                yield self._granted(waiting, lacking, needs, found)
+                settle(self.draft, pod, needs, waiting.team, found)
+                yield self._written(waiting, lacking, found)
                 return
             why = making_room(draft.fleet, kept) if kept else why_not(draft, pod, needs, waiting.team)
             self.failed[question] = why
@@ -176,27 +239,39 @@ class _Cycle:
             within = np.ones(len(index), dtype=bool)
         shunned = waiting.avoid | self.awaited if waiting.avoid and not has else waiting.avoid
         within[[index[name] for name in shunned if name in index]] = False
-        return within
+        return within & self._near(waiting)
 
-    def _granted(
-        self, waiting: Waiting, lacking: tuple[Claim, ...], needs: tuple[Need, ...], found: Placement
-    ) -> Effect:
-        """Take the placement off the draft and write it down as one effect."""
-        draft, pod, team = self.draft, waiting.pod, waiting.team
-        for need, devices in zip(needs, found.devices, strict=True):
-            for device in devices:
-                draft.take(device, need, team)
-        draft.settle_on(found.node, pod)
+    def _near(self, waiting: Waiting) -> Bools:
+        """The nodes that are near enough to where the pod's gang is."""
+        fleet, topology, gang = self.draft.fleet, waiting.pod.topology, waiting.gang
+        if gang is None or topology is None or topology.required is None:
+            return np.ones(len(fleet.nodes), dtype=bool)
+        return near(fleet, topology.required, self.homes.get(gang.key, gang.nodes))
+
+    def _written(self, waiting: Waiting, lacking: tuple[Claim, ...], found: Placement) -> Effect:
+        """A placement as one effect."""
+        fleet, pod, team = self.draft.fleet, waiting.pod, waiting.team
         rest = iter(found.devices)
         grants = tuple(
-            grant(draft.fleet, claim, found.node, tuple(next(rest) for _ in claim.requests), team) for claim in lacking
+            grant(fleet, claim, found.node, tuple(next(rest) for _ in claim.requests), team) for claim in lacking
         )
         self.promised.update(claim.key for claim in lacking)
         self.placed.add(pod.uid)
-        node = draft.fleet.nodes[found.node].name
+        node = fleet.nodes[found.node].name
         self.awaited.add(node)
         allocations = [g.allocation for g in grants] + [c.allocation for c in held(waiting) if c.allocation]
         return Place(pod, node, grants, _placed(node, allocations))
+
+
+def _lacking(waiting: Waiting) -> tuple[Claim, ...]:
+    """The claims that it still wants devices for."""
+    return tuple(claim for claim in waiting.claims if claim.ours and claim.allocation is None)
+
+
+def _question(asking: Asking) -> object:
+    """What two pods have in common that find the same place, or none."""
+    pod = asking.waiting.pod
+    return asking.needs, asking.waiting.team, pod.constraints, pod.cpu, pod.memory, pod.others, asking.within.tobytes()
 
 
 def _hold(pod: Pod, reason: Reason) -> Iterator[Effect]:

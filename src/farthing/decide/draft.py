@@ -1,6 +1,8 @@
 """A snapshot to plan in: what is left, with what this plan has already given taken off."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from farthing.decide.fit import eligible, extras
 from farthing.decide.needs import Need
@@ -18,15 +20,27 @@ CLOSED = 1 << 30
 """The mode of a device that nobody may join: no level has this bit."""
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A point that a draft can go back to: how much it had written down by then."""
+
+    journal: int
+    changed: int
+
+
 @dataclass(slots=True)
 class Draft:
-    """Owns its columns; `take` and `settle_on` change them, and list the nodes that they `changed`."""
+    """Owns its columns; what changes them lists the nodes that they `changed`, and writes down what was there before.
+
+    `journal` holds column, index and old value (None: nothing was there).
+    """
 
     fleet: Fleet
     free: Free
     teams: dict[str, int] = field(default_factory=dict)
     mix: Typical = NOTHING
     changed: list[int] = field(default_factory=list)
+    journal: list[tuple[Any, Any, Any]] = field(default_factory=list)
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> "Draft":
@@ -36,6 +50,28 @@ class Draft:
     def copy(self) -> "Draft":
         """A draft to try something in."""
         return Draft(self.fleet, self.free.copy(), dict(self.teams), self.mix)
+
+    def mark(self) -> Mark:
+        """Where to go back to, should what is tried now come to nothing."""
+        return Mark(len(self.journal), len(self.changed))
+
+    def back_to(self, mark: Mark) -> None:
+        """Let everything since the mark not have happened. O(what was changed)."""
+        while len(self.journal) > mark.journal:
+            column, index, old = self.journal.pop()
+            if old is None:
+                del column[index]
+            else:
+                column[index] = old
+        self.changed += self.changed[mark.changed :]
+
+    def _set(self, column: Any, index: Any, value: Any) -> None:
+        """Write one value of a column, or of a dictionary, so that it can be taken back."""
+        self.journal.append((column, index, column.get(index) if isinstance(column, dict) else column[index]))
+        column[index] = value
+
+    def _add(self, column: Any, index: Any, amount: int) -> None:
+        self._set(column, index, column[index] + amount)
 
     def team(self, name: str) -> int:
         return self.teams.get(name, UNSEEN)
@@ -56,41 +92,41 @@ class Draft:
         free = self.free
         self.changed.append(int(self.fleet.node_of[device]))
         if not free.users[device]:
-            for counter, amount in self.fleet.consumes.get(device, ()):
-                free.counters[counter] -= amount
+            self._count(device, -1)
         whole = not self.fleet.multi[device]
-        free.compute[device] -= self.fleet.compute[device] if whole else compute
-        free.memory[device] -= self.fleet.memory[device] if whole else memory
-        free.users[device] += 1
-        free.mode[device] |= LEVEL_BIT[need.isolation]
-        free.team[device] = self.teams.setdefault(team, len(self.teams))
+        self._add(free.compute, device, -int(self.fleet.compute[device] if whole else compute))
+        self._add(free.memory, device, -int(self.fleet.memory[device] if whole else memory))
+        self._add(free.users, device, 1)
+        self._set(free.mode, device, free.mode[device] | LEVEL_BIT[need.isolation])
+        self._set(free.team, device, self.teams.setdefault(team, len(self.teams)))
         others = self.fleet.extras.get(device, ())
         for name, amount in extras(need, others).items():
-            free.extras[device, name] = free.extras.get((device, name), dict(others)[name].value) - amount
+            left = free.extras.get((device, name), dict(others)[name].value)
+            self._set(free.extras, (device, name), left - amount)
 
     def settle_on(self, node: int, pod: Pod) -> None:
         """Take the room that a pod takes on a node."""
-        free = self.free
-        self.changed.append(node)
-        free.cpu[node] -= pod.cpu
-        free.memory_of_node[node] -= pod.memory
-        free.pods[node] -= 1
-        if pod.constraints.ports:
-            free.ports[node] = free.ports.get(node, frozenset()) | frozenset(pod.constraints.ports)
-        for name, amount in pod.others:
-            free.others[node, name] = self._others(node, name) - amount
+        self._room(node, pod, -1)
+        ports = frozenset(pod.constraints.ports)
+        if ports:
+            self._set(self.free.ports, node, self.free.ports.get(node, frozenset()) | ports)
 
     def leave(self, node: int, pod: Pod) -> None:
         """Give back the room that a pod takes on a node."""
+        self._room(node, pod, 1)
+        ports = frozenset(pod.constraints.ports)
+        if ports:
+            self._set(self.free.ports, node, self.free.ports.get(node, frozenset()) - ports)
+
+    def _room(self, node: int, pod: Pod, sign: int) -> None:
+        """Take (`sign` -1) or give back (1) a pod's room, ports aside."""
         free = self.free
         self.changed.append(node)
-        free.cpu[node] += pod.cpu
-        free.memory_of_node[node] += pod.memory
-        free.pods[node] += 1
-        if pod.constraints.ports:
-            free.ports[node] = free.ports.get(node, frozenset()) - frozenset(pod.constraints.ports)
+        self._add(free.cpu, node, sign * pod.cpu)
+        self._add(free.memory_of_node, node, sign * pod.memory)
+        self._add(free.pods, node, sign)
         for name, amount in pod.others:
-            free.others[node, name] = self._others(node, name) + amount
+            self._set(free.others, (node, name), self._others(node, name) + sign * amount)
 
     def _others(self, node: int, name: str) -> int:
         """What a node has left of another resource."""
@@ -98,31 +134,41 @@ class Draft:
 
     def give_back(self, allocation: Allocation) -> None:
         """Give back what a claim holds of devices."""
-        free = self.free
-        for result in allocation.results:
-            i = self.fleet.device_index.get(result.device)
-            if i is None:
-                continue
+        for i, result in self._results(allocation):
+            free = self.free
             self.changed.append(int(self.fleet.node_of[i]))
             compute, memory = consumption(self.fleet, i, result)
-            free.compute[i] += compute
-            free.memory[i] += memory
-            free.users[i] -= 1
+            self._add(free.compute, i, compute)
+            self._add(free.memory, i, memory)
+            self._add(free.users, i, -1)
             consumed = dict(result.consumed)
             for name, capacity in self.fleet.extras.get(i, ()):
-                free.extras[i, name] = free.extras.get((i, name), capacity.value) + consumed.get(name, capacity.value)
+                left = free.extras.get((i, name), capacity.value)
+                self._set(free.extras, (i, name), left + consumed.get(name, capacity.value))
             if not free.users[i]:
-                free.mode[i], free.team[i] = 0, NOBODY
-                for counter, amount in self.fleet.consumes.get(i, ()):
-                    free.counters[counter] += amount
+                self._set(free.mode, i, 0)
+                self._set(free.team, i, NOBODY)
+                self._count(i, 1)
+
+    def _results(self, allocation: Allocation) -> Iterator[tuple[int, Any]]:
+        """The results of an allocation whose devices are there, with their index."""
+        for result in allocation.results:
+            i = self.fleet.device_index.get(result.device)
+            if i is not None:
+                yield i, result
 
     def close(self, device: int) -> None:
         """Let nobody take anything of a device any more, nor of what its partitions share."""
         free = self.free
         self.changed.append(int(self.fleet.node_of[device]))
         if not free.users[device]:
-            for counter, amount in self.fleet.consumes.get(device, ()):
-                free.counters[counter] -= amount
-        free.compute[device] = free.memory[device] = 0
-        free.users[device] += 1
-        free.mode[device] |= CLOSED
+            self._count(device, -1)
+        self._set(free.compute, device, 0)
+        self._set(free.memory, device, 0)
+        self._add(free.users, device, 1)
+        self._set(free.mode, device, free.mode[device] | CLOSED)
+
+    def _count(self, device: int, sign: int) -> None:
+        """Take (`sign` -1) or give back (1) what a device draws on the counters that its partitions share."""
+        for counter, amount in self.fleet.consumes.get(device, ()):
+            self._add(self.free.counters, counter, sign * amount)

@@ -2,7 +2,8 @@
 
 Placing several asks together, the largest first, packs better than placing each as it came. So that nobody starves,
 an older pod of the same priority may only be overtaken by larger ones that came within the same WINDOW_SECONDS, and by
-fewer than WINDOW of them at a time. Pods that were let go already keep their turn.
+fewer than WINDOW of them at a time. Pods that were let go already keep their turn, and what a gang that was let go has
+lost is replaced before anybody else gets anything.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -27,7 +28,7 @@ WINDOW_SECONDS: Final = 30
 
 def in_order(waiting: Iterable[Waiting]) -> list[Waiting]:
     """Those under way first, then higher priority, then the older, the larger first within a window, then by name."""
-    queue = sorted(waiting, key=lambda w: (not under_way(w), -w.pod.priority, w.pod.created, w.pod.key))
+    queue = sorted(waiting, key=lambda w: (not _has_begun(w), -w.pod.priority, w.pod.created, w.pod.key))
     found: list[Waiting] = []
     for (on_its_way, _, _), together in groupby(queue, key=_window):
         mates = list(together)
@@ -46,8 +47,12 @@ def under_way(waiting: Waiting) -> bool:
     return not waiting.pod.gated and waiting.refusals <= PATIENCE
 
 
+def _has_begun(waiting: Waiting) -> bool:
+    return under_way(waiting) or (waiting.gang is not None and waiting.gang.broken)
+
+
 def _window(waiting: Waiting) -> tuple[bool, int, int]:
-    return under_way(waiting), waiting.pod.priority, int(waiting.pod.created // WINDOW_SECONDS)
+    return _has_begun(waiting), waiting.pod.priority, int(waiting.pod.created // WINDOW_SECONDS)
 
 
 def _size(waiting: Waiting) -> int:

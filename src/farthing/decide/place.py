@@ -49,6 +49,14 @@ def place(draft: Draft, pod: Pod, needs: tuple[Need, ...], team: str, within: Bo
     return _several(draft, pod, needs, masks, candidates, team)
 
 
+def settle(draft: Draft, pod: Pod, needs: tuple[Need, ...], team: str, found: Placement) -> None:
+    """Take a placement off the draft."""
+    for need, devices in zip(needs, found.devices, strict=True):
+        for device in devices:
+            draft.take(device, need, team)
+    draft.settle_on(found.node, pod)
+
+
 def _candidates(draft: Draft, needs: tuple[Need, ...], masks: list[Bools]) -> Bools:
     """Nodes with enough devices for each need, looked at one by one."""
     enough = np.ones(len(draft.fleet.nodes), dtype=bool)

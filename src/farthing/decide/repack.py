@@ -9,6 +9,7 @@ from typing import Final
 
 from farthing.decide.cycle import plan
 from farthing.decide.draft import Draft
+from farthing.decide.gang import starts_together
 from farthing.decide.keep import all_kept, set_aside
 from farthing.decide.movable import may_move
 from farthing.decide.moves import Budget, Proposal, Search
@@ -73,11 +74,14 @@ def _after(snapshot: Snapshot, decided: dict[str, Place]) -> Draft:
 
 
 def _wants_room(snapshot: Snapshot, waiting: Waiting) -> bool:
-    """A pod that is ready to be placed, holds nothing yet, and for which nothing is being freed already."""
+    """A pod that is ready to be placed, holds nothing yet, and for which nothing is being freed already.
+
+    Not those of gangs: room for one of them would be of no use.
+    """
     pod, ours = waiting.pod, [claim for claim in waiting.claims if claim.ours]
     ready = waiting.complete and bool(ours) and not any(claim.allocation or claim.unsupported for claim in ours)
     kept = all_kept(snapshot.fleet, (waiting,), snapshot.at)
-    return ready and not pod.fault and not pod.blocked and not kept
+    return ready and not pod.fault and not pod.blocked and not kept and not starts_together(waiting)
 
 
 def _left(budget: Budget, spent: list[Proposal]) -> Budget:

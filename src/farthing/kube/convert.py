@@ -11,6 +11,7 @@ from functools import lru_cache
 import msgspec
 
 from farthing.kube import wire
+from farthing.kube.gangs import gang_of
 from farthing.kube.owners import owners
 from farthing.kube.share import ask_of_share, is_share
 from farthing.model import cluster as model
@@ -118,6 +119,7 @@ def pod(seen: wire.Pod) -> model.Pod:
     verdict = conditions.get(PLACED_CONDITION)
     annotations = meta.annotations or {}
     hints, fault = _hints(annotations)
+    gang, topology, unclear = gang_of(meta)
     gates = {gate.name for gate in spec.scheduling_gates or ()}
     return model.Pod(
         key=key_of(meta),
@@ -140,7 +142,7 @@ def pod(seen: wire.Pod) -> model.Pod:
         refusal=_refusal(conditions.get("PodScheduled")),
         verdict=_verdict(verdict),
         placed=verdict is not None and verdict.status == "True",
-        fault=fault,
+        fault=fault or unclear,
         duration=hints.get(DURATION),
         owner=next((model.Owner(o.kind, o.name, o.uid) for o in meta.owner_references or () if o.controller), None),
         movable=bool(hints.get(MOVE)),
@@ -149,6 +151,9 @@ def pod(seen: wire.Pod) -> model.Pod:
         ended=_ended(status) if status.phase in _OVER else None,
         kept=annotations.get(KEPT, ""),
         owners=owners(meta) if spec.resource_claims else (),
+        succeeded=status.phase == "Succeeded",
+        gang=gang,
+        topology=topology,
     )
 
 

@@ -8,8 +8,10 @@ import msgspec
 
 from farthing.kube import convert, wire
 from farthing.kube.convert_slice import resource_slice
+from farthing.kube.gangs import MAKERS
 from farthing.model import cluster as model
 from farthing.model.cluster import Key
+from farthing.model.group import Group
 from farthing.model.thing import Thing
 
 _RESOURCE: Final = "/apis/resource.k8s.io/v1"
@@ -17,13 +19,17 @@ _RESOURCE: Final = "/apis/resource.k8s.io/v1"
 
 @dataclass(frozen=True)
 class Resource:
-    """One watched kind. `path` lists it over all namespaces; an `optional` kind need not be known to the server."""
+    """One watched kind. `path` lists it over all namespaces; an `optional` kind need not be known to the server.
+
+    Several kinds may become one noun; then their names begin with a `prefix`.
+    """
 
     kind: type[Thing]
     path: str
     _decode: Callable[[bytes | msgspec.Raw], Any]
     _convert: Callable[[Any], Thing]
     optional: bool = False
+    prefix: str = ""
 
     def thing(self, raw: bytes | msgspec.Raw) -> Thing:
         """The noun behind one object's JSON; msgspec.ValidationError or ValueError where there is none."""
@@ -50,7 +56,13 @@ PROFILES: Final = _resource(
     model.DriverProfile, "/apis/farthing.dev/v1/driverprofiles", wire.DriverProfile, convert.driver_profile
 )
 
-WATCHED: Final = (PROFILES, CLASSES, TAINT_RULES, NAMESPACES, NODES, SLICES, TEMPLATES, CLAIMS, PODS)
+GROUPS: Final = tuple(
+    Resource(Group, made.path, msgspec.json.Decoder(made.shape).decode, made.group, optional=True, prefix=f"{kind}/")
+    for kind, made in MAKERS.items()
+)
+"""What makes gangs; each only where its controller is installed."""
+
+WATCHED: Final = (PROFILES, CLASSES, TAINT_RULES, NAMESPACES, NODES, SLICES, *GROUPS, TEMPLATES, CLAIMS, PODS)
 """Everything that a decision looks at, in an order in which the first listing makes sense."""
 
 

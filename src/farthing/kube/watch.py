@@ -88,7 +88,7 @@ class Inbox:
     def _read_event(self, resource: Resource, line: bytes) -> Observation | None:
         event = _decode_event(line)
         meta = _decode_object(event.object).metadata
-        key, version = Key(meta.namespace, meta.name), int(meta.resource_version)
+        key, version = Key(meta.namespace, resource.prefix + meta.name), int(meta.resource_version)
         if event.type == "DELETED":
             return Gone(resource.kind, key, version)
         if self.knows(resource.kind, key, version):
@@ -106,7 +106,7 @@ class Inbox:
                 things.append(resource.thing(item))
             except (msgspec.ValidationError, InvalidError, ValueError) as error:
                 self.complaint(f"an object under {resource.path} cannot be read and is left out: {error}")
-        return Listed(resource.kind, tuple(things), version)
+        return Listed(resource.kind, tuple(things), version, resource.prefix)
 
 
 async def follow(connection: Connection, resource: Resource, inbox: Inbox, listed: asyncio.Event) -> None:
@@ -136,6 +136,8 @@ async def follow(connection: Connection, resource: Resource, inbox: Inbox, liste
         except TransientError as error:
             _log.warning("watch interrupted", path=resource.path, error=str(error))
         except FarthingError as error:
+            if resource.optional:
+                listed.set()
             _log.error("watch refused", path=resource.path, error=str(error))
         await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 -- spreads reconnects, keeps no secret
         wait = min(wait * 2, _LONGEST_WAIT)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
 from farthing.model.errors import InvalidError
+from farthing.model.gang import GANG, GANG_NAME, TOPOLOGY
 from farthing.model.quantity import WHOLE_DEVICE, Bytes, MilliGpu, format_bytes, whole_units
 
 GPU: Final = "farthing.dev/gpu"
@@ -23,7 +24,7 @@ PRIORITY: Final = "farthing.dev/priority"
 MOVE: Final = "farthing.dev/move"
 TEAM: Final = "farthing.dev/team"
 
-ANNOTATIONS: Final = (GPU, GPU_MODEL, ISOLATION, DURATION, PRIORITY, MOVE)
+ANNOTATIONS: Final = (GPU, GPU_MODEL, ISOLATION, DURATION, PRIORITY, MOVE, GANG, GANG_NAME, TOPOLOGY)
 """Every annotation of ours that a pod may carry; admission refuses others, which are typing errors."""
 
 Isolation = Literal["shared", "soft", "hard", "partition"]

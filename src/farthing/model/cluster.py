@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from farthing.model.ask import Ask, Isolation
+from farthing.model.gang import Member, Topology
 from farthing.model.reason import Reason
 
 GATE: Final = "farthing.dev/queued"
@@ -361,7 +362,7 @@ class Pod:
     `duration` is how many seconds it says that it runs; `movable`: it says that it may be restarted elsewhere.
     `started` and `ended` are instants, None before; `grace` is how many seconds it gets to end. `kept` is what its
     annotation says is kept for it, as text (see `keep`). `owners` are Kind/name of what made it, the nearest first, as
-    far as it says; only pods with claims have them.
+    far as it says; only pods with claims have them. `succeeded`: it is over, and did what it was to do.
     """
 
     key: Key
@@ -393,6 +394,9 @@ class Pod:
     ended: float | None = None
     kept: str = ""
     owners: tuple[str, ...] = ()
+    succeeded: bool = False
+    gang: Member | None = None
+    topology: Topology | None = None
 
     @property
     def waits(self) -> bool:

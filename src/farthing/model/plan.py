@@ -32,11 +32,15 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """All things of a kind, as of `version`; what was known and is not among them is gone."""
+    """All things of a kind, as of `version`; what was known and is not among them is gone.
+
+    Where `part` is set, the list is only of those whose names begin with it.
+    """
 
     kind: type[Thing]
     things: tuple[Thing, ...]
     version: int
+    part: str = ""
 
 
 Observation = Seen | Gone | Listed

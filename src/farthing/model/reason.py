@@ -13,6 +13,9 @@ class Why(StrEnum):
     NO_CAPACITY = "NoCapacity"
     """Devices of the right kind exist, but none has enough free."""
 
+    GANG_WAITING = "GangWaiting"
+    """Its gang starts together or not at all; some of its pods are not there yet, or find no place."""
+
     MAKING_ROOM = "MakingRoom"
     """A repack is freeing devices for it; they are kept for it meanwhile."""
 

@@ -23,6 +23,7 @@ from farthing.model.cluster import (
     Template,
 )
 from farthing.model.errors import InvalidError
+from farthing.model.group import Group
 from farthing.model.plan import Seen
 from farthing.model.quantity import LARGEST
 from farthing.model.thing import Thing
@@ -48,6 +49,7 @@ class Export:
     templates: tuple[Template, ...]
     claims: tuple[Claim, ...]
     pods: tuple[Pod, ...]
+    groups: tuple[Group, ...] = ()
 
 
 _KINDS: Final[dict[str, type[Thing]]] = {
@@ -60,6 +62,7 @@ _KINDS: Final[dict[str, type[Thing]]] = {
     "templates": Template,
     "claims": Claim,
     "pods": Pod,
+    "groups": Group,
 }
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from farthing.model.cluster import Allocation, Claim, Key, Pod, Slice
 from farthing.state.fleet import Fleet, Ints
+from farthing.state.gangs import Gang
 from farthing.state.mix import NOTHING, Typical
 
 
@@ -56,6 +57,7 @@ class Waiting:
     `complete`: all of them are made. `team` is the pod's, its namespace's, or else the namespace itself.
     `since`: when we first saw the allocation that it has (None: it has none of ours).
     `avoid`: nodes on which kube-scheduler refused it lately. `refusals`: how many of its shares went back for that.
+    `gang`: those with whom it starts.
     """
 
     pod: Pod
@@ -65,6 +67,7 @@ class Waiting:
     since: float | None = None
     avoid: frozenset[str] = frozenset()
     refusals: int = 0
+    gang: Gang | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,15 +28,17 @@ from farthing.model.cluster import (
     TaintRule,
     Template,
 )
+from farthing.model.group import Group
 from farthing.model.plan import DropSlice, Effect, Gone, Hold, MakeTemplate, Observation, Place, Release, Seen, Ungate
 from farthing.model.reason import Why
 from farthing.model.thing import Thing
 from farthing.state.fleet import Fleet, build_fleet
+from farthing.state.gangs import Gang, Gangs, gang_key, gang_of
 from farthing.state.mix import AskClass, Mix
 from farthing.state.snapshot import Free, Snapshot, Stray, Waiting
 from farthing.state.usage import Usage
 
-_T = TypeVar("_T", Node, Slice, TaintRule, DriverProfile, DeviceClass, Claim, Pod, Namespace, Template)
+_T = TypeVar("_T", Node, Slice, TaintRule, DriverProfile, DeviceClass, Claim, Pod, Namespace, Template, Group)
 
 _Target = tuple[type, Key]
 
@@ -72,6 +74,7 @@ class World:
         self._kept: dict[Key, tuple[Allocation, float]] = {}
         self._strays: dict[Key, float | None] = {}
         self._mix = Mix()
+        self._gangs = Gangs()
 
     # Reading ------------------------------------------------------------------------------------------------------
 
@@ -147,6 +150,7 @@ class World:
         return any(pod in self._strays for pod in self._pods_of_claim.get(key, ()))
 
     def _waiting_pods(self, at: float) -> Iterator[Waiting]:
+        gangs: dict[Key, Gang] = {}
         for key in self._waiting:
             pod = self.get(Pod, key)
             if pod is None or (Pod, key) in self._busy:
@@ -163,7 +167,26 @@ class World:
                 since=max(allocated, default=None),
                 avoid=frozenset(node for node, until in self._avoid.get(pod.uid, {}).items() if until > at),
                 refusals=self._refusals[pod.uid],
+                gang=self._gang(pod, gangs),
             )
+
+    def _gang(self, pod: Pod, known: dict[Key, Gang]) -> Gang | None:
+        """The gang that a pod belongs to; those `known` are looked at once."""
+        member = pod.gang
+        if member is None:
+            return None
+        group = self.get(Group, Key(pod.key.namespace, member.group)) if member.group else None
+        key = gang_key(pod, member, group)
+        if key not in known:
+            mates = (mate for found in self._gangs.mates(pod) if (mate := self.get(Pod, found)) is not None)
+            known[key] = gang_of(pod, member, group, mates, self._node_of)
+        return known[key]
+
+    def _node_of(self, pod: Pod) -> str:
+        """Where a pod's devices are, once it has all of them."""
+        ours = self._ours(pod)
+        held = [claim.allocation.node for claim in ours if claim.allocation is not None]
+        return held[0] if held and len(held) == len(ours) else ""
 
     def team_of(self, pod: Pod) -> str:
         """The team that a pod counts for: its own, its namespace's, or else the namespace itself."""
@@ -186,7 +209,8 @@ class World:
             self._lose(news.kind, news.key, news.version, at)
         else:
             present = {thing.key for thing in news.things}
-            for key in [key for key in self._tables[news.kind] if key not in present]:
+            known = (key for key in self._tables[news.kind] if key.name.startswith(news.part))
+            for key in [key for key in known if key not in present]:
                 self._lose(news.kind, key, news.version, at)
             for thing in news.things:
                 self._learn(thing, at)
@@ -217,7 +241,7 @@ class World:
             self._pod_changed(key, cast("Pod | None", old))
         elif kind is Claim:
             self._claim_changed(key, cast("Claim | None", old), at)
-        elif kind not in (Namespace, Template):
+        elif kind not in (Namespace, Template, Group):
             self._fleet = None
 
     def _pod_changed(self, key: Key, old: Pod | None) -> None:
@@ -235,6 +259,7 @@ class World:
             self._refusals.pop(old.uid, None)
         if pod is not None and (old is None or pod.uid != old.uid):
             self._count(pod)
+        self._gangs.learn(key, old, pod)
         self._house(key)
 
     def _count(self, pod: Pod) -> None:

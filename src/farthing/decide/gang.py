@@ -1,0 +1,139 @@
+"""Gangs: who starts together, and where. All find a place in one plan, or none is given anything.
+
+What is tried is taken off the draft, and put back where it comes to nothing. So no gang ever holds devices while it
+waits for more of them, and two cannot wait for each other. A gang that has started and has lost pods goes first.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from farthing.decide.domains import domains_of, places_to_try
+from farthing.decide.draft import Draft
+from farthing.decide.explain import why_not
+from farthing.decide.needs import Need
+from farthing.decide.place import Placement, place, settle
+from farthing.model.cluster import Key
+from farthing.model.reason import Reason, Why
+from farthing.state.fleet import Bools
+from farthing.state.gangs import Gang
+from farthing.state.snapshot import Waiting
+
+GATHER_SECONDS: Final = 5.0
+"""The pods of a gang are made one after the other; only so long after the latest are the others told that they wait."""
+
+_PASSING: Final = frozenset({Why.NO_CAPACITY, Why.NO_NODE_ROOM})
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """One pod that starts with others: what it needs, and the nodes that come into question for it."""
+
+    waiting: Waiting
+    needs: tuple[Need, ...]
+    within: Bools
+
+
+def starts_together(waiting: Waiting) -> bool:
+    """Whether a pod that waits may only start together with others."""
+    lacks = not waiting.complete or any(claim.ours and claim.allocation is None for claim in waiting.claims)
+    return (
+        waiting.pod.gated and lacks and waiting.gang is not None and (waiting.gang.unseen or bool(waiting.gang.lacking))
+    )
+
+
+def by_gang(ordered: Iterable[Waiting]) -> dict[Key, list[Waiting]]:
+    """Those who start together, in their order."""
+    found: dict[Key, list[Waiting]] = {}
+    for waiting in ordered:
+        if waiting.gang is not None and starts_together(waiting):
+            found.setdefault(waiting.gang.key, []).append(waiting)
+    return found
+
+
+def starters(gang: Gang, ready: Sequence[Waiting]) -> list[Waiting]:
+    """As many of each role as the gang lacks; nobody where too few are ready.
+
+    A gang that was let go once takes whoever has come in the place of others: it does not wait for all of them.
+    """
+    lacking, found = gang.lacking, []
+    for waiting in ready:
+        role = _role(waiting)
+        if lacking[role] > 0:
+            lacking[role] -= 1
+            found.append(waiting)
+    return found if gang.begun or not lacking.total() else []
+
+
+def _role(waiting: Waiting) -> str:
+    return waiting.pod.gang.role if waiting.pod.gang is not None else ""
+
+
+def gathering(gang: Gang) -> Reason:
+    """Why a gang waits whose pods are not all there."""
+    if gang.unseen:
+        sentence = (
+            f"{gang.name} has not been seen, so it is not known how many of its pods start together; see that it is "
+            "there and that the spoke may read it, or say the number with farthing.dev/gang"
+        )
+        return Reason(Why.GANG_WAITING, sentence)
+    parts = [
+        f"{gang.started[role.name] + gang.waiting[role.name]} of {role.least} {role.name}".rstrip()
+        for role in gang.roles
+        if role.least
+    ]
+    return Reason(Why.GANG_WAITING, f"the pods of {gang.name} start together, and there are {', '.join(parts)}")
+
+
+def place_together(draft: Draft, gang: Gang, asking: Sequence[Asking]) -> tuple[Placement, ...] | Reason:
+    """A place for every one of them, taken off the draft; or why there is none, and the draft as it was."""
+    needs = [need for one in asking for need in one.needs]
+    first = asking[0].waiting
+    best: tuple[int, Reason | None] = (-1, None)
+    for nodes in places_to_try(draft, first.pod.topology, needs, first.team, gang.nodes):
+        mark, found = draft.mark(), _all(draft, asking, nodes)
+        if isinstance(found, tuple):
+            return found
+        if len(found.placed) > best[0]:
+            best = len(found.placed), found.why(draft)
+        draft.back_to(mark)
+    return _no_place(draft, asking, *best)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stuck:
+    """Some of a gang have `placed`; `next` found no place beside them."""
+
+    placed: tuple[Placement, ...]
+    next: Asking
+
+    def why(self, draft: Draft) -> Reason:
+        one = self.next
+        return why_not(draft, one.waiting.pod, one.needs, one.waiting.team)
+
+
+def _all(draft: Draft, asking: Sequence[Asking], nodes: Bools) -> tuple[Placement, ...] | _Stuck:
+    placed: list[Placement] = []
+    for one in asking:
+        pod, team = one.waiting.pod, one.waiting.team
+        found = place(draft, pod, one.needs, team, one.within & nodes)
+        if found is None:
+            return _Stuck(tuple(placed), one)
+        settle(draft, pod, one.needs, team, found)
+        placed.append(found)
+    return tuple(placed)
+
+
+def _no_place(draft: Draft, asking: Sequence[Asking], placed: int, why: Reason | None) -> Reason:
+    """Why there is no place for all: what no waiting can mend as it is, otherwise how far they came."""
+    topology = asking[0].waiting.pod.topology
+    level = topology.required if topology is not None else None
+    if why is not None and why.why not in _PASSING and not placed:
+        return why
+    together = f"{len(asking)} pods of its gang start together"
+    if level is not None and not (domains_of(draft.fleet, level) >= 0).any():
+        return Reason(Why.NODE_MISMATCH, f"{together} in one {level}, and no node says which {level} it is in")
+    where = f" in one {level}" if level is not None else ""
+    if why is None:
+        return Reason(Why.GANG_WAITING, f"{together}{where}, and no {level} has room for all of them")
+    return Reason(Why.GANG_WAITING, f"{together}{where}; {placed} would find a place, then: {why.sentence}")
