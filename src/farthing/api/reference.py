@@ -7,7 +7,7 @@ from farthing.api.crd import structural
 from farthing.api.names import GATE, MANAGED, REPACKER
 from farthing.api.profiles import BUILT_IN
 from farthing.api.types import GROUP, KINDS, VERSION, Kind
-from farthing.model import ask
+from farthing.model import ask, gang
 from farthing.model.keep import KEPT, KEPT_EXPECTED
 
 _HEAD: Final = """\
@@ -36,6 +36,9 @@ def _asks() -> Iterator[str]:
         (ask.DURATION, "how long it will run, a hint: `2h`", ask.DURATION_EXPECTED),
         (ask.PRIORITY, "its place among its team's pods, higher first: `100`", ask.PRIORITY_EXPECTED),
         (ask.MOVE, "whether a repack may restart it elsewhere; `never`, where absent", ask.MOVE_EXPECTED),
+        (gang.GANG, "how many pods start together: `8`, `4-8`; as its maker says, where absent", gang.GANG_EXPECTED),
+        (gang.GANG_NAME, "which pods are one gang; those of one owner, where absent", gang.GANG_NAME_EXPECTED),
+        (gang.TOPOLOGY, "how close together: `required:rack preferred:nvlink`", gang.TOPOLOGY_EXPECTED),
     ]
     yield from _table(("annotation", "says", "refused otherwise"), rows)
     yield "## Labels\n"

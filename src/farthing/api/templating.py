@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import yaml
 
 from farthing.api import names
-from farthing.model import ask, keep
+from farthing.model import ask, gang, keep
 from farthing.model.ask import ANNOTATIONS, FORMS, ISOLATIONS, MOVES, VENDORS
 
 _OF_ASKS: Final = (
@@ -21,6 +21,11 @@ _OF_ASKS: Final = (
     "ISOLATION_REFUSED", "PROFILE_ISOLATION_REFUSED", "DURATION_LONGEST", "DURATION_PATTERN", "DURATION_REFUSED",
     "PRIORITY_LONGEST", "PRIORITY_PATTERN", "PRIORITY_REFUSED", "MOVE", "MOVE_REFUSED", "TEAM_PATTERN",
     "TEAM_REFUSED", "MOST_DEVICES",
+)  # fmt: skip
+
+_OF_GANGS: Final = (
+    "GANG", "GANG_PATTERN", "GANG_REFUSED", "GANG_NAME", "GANG_NAME_PATTERN", "GANG_NAME_REFUSED", "TOPOLOGY",
+    "TOPOLOGY_LONGEST", "TOPOLOGY_PATTERN", "TOPOLOGY_REFUSED",
 )  # fmt: skip
 
 
@@ -33,6 +38,7 @@ def _words() -> dict[str, str]:
     """What templates may name. Everything lands between single quotes of CEL, so nothing may hold one."""
     words = {name: str(getattr(ask, name)) for name in _OF_ASKS}
     words |= {name: str(getattr(keep, name)) for name in ("KEPT", "KEPT_LONGEST", "KEPT_PATTERN", "KEPT_REFUSED")}
+    words |= {name: str(getattr(gang, name)) for name in _OF_GANGS}
     words |= {
         name: getattr(names, name) for name in ("NAMESPACE", "MANAGED", "GATE", "CLAIM", "DEVICE_CLASS", "REPACKER")
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from farthing.model import ask, reason
+from farthing.model import ask, gang, reason
 from farthing.node.metrics import NodeMetrics
 from farthing.spoke.metrics import Metrics
 
@@ -40,6 +40,9 @@ def _asks() -> str:
         (ask.DURATION, ask.DURATION_EXPECTED),
         (ask.PRIORITY, ask.PRIORITY_EXPECTED),
         (ask.MOVE, ask.MOVE_EXPECTED),
+        (gang.GANG, gang.GANG_EXPECTED),
+        (gang.GANG_NAME, gang.GANG_NAME_EXPECTED),
+        (gang.TOPOLOGY, gang.TOPOLOGY_EXPECTED),
     )
     return "\n".join(
         [
