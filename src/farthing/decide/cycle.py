@@ -3,7 +3,7 @@
 1. take back what cannot be used
 2. place pods that devices are kept for, and close to everybody else what they still wait for
 3. mend pods that were bound away from their shares
-4. put those who wait in order, and see which of them are placed jointly
+4. put those who wait in order, and see which of them are placed jointly; where there are teams, take turns (`turns`)
 5. let go of pods that want nothing of ours, and make the templates that others lack
 6. hold what cannot be read or is not supported
 7. place what fits, taking it off what is left, and hold the rest with the reason; a gang is placed whole or not at all
@@ -14,24 +14,28 @@ from typing import Final
 
 import numpy as np
 
+from farthing.decide.charge import charge_of_allocation
 from farthing.decide.domains import near
 from farthing.decide.draft import Draft
-from farthing.decide.explain import why_not
+from farthing.decide.find import find, not_found, settle
 from farthing.decide.gang import GATHER_SECONDS, Asking, by_gang, gathering, place_together, starters, starts_together
+from farthing.decide.governor import Governor
 from farthing.decide.grant import grant
 from farthing.decide.keep import all_kept, making_room, set_aside
 from farthing.decide.mend import mend
-from farthing.decide.needs import needs_of
-from farthing.decide.order import in_order, under_way
-from farthing.decide.place import Placement, place, settle
+from farthing.decide.needs import needs_lacking
+from farthing.decide.order import has_begun, in_order, under_way
+from farthing.decide.place import Placement
+from farthing.decide.quota import Books
 from farthing.decide.release import held, node_of, releases
+from farthing.decide.turns import Turns
 from farthing.model.ask import TEMPLATE_PREFIX, ask_of_template
 from farthing.model.cluster import Allocation, Claim, Key, Pod
 from farthing.model.plan import Effect, Hold, MakeTemplate, Place, Plan, Release, Ungate
 from farthing.model.reason import Reason, Why
 from farthing.state.fleet import Bools
 from farthing.state.gangs import Gang
-from farthing.state.snapshot import Snapshot, Waiting
+from farthing.state.snapshot import Snapshot, Stray, Waiting
 
 _PENDING_SECONDS: Final = 10.0
 """Kubernetes makes claims in milliseconds; only after this a pod is told that it waits for them."""
@@ -48,10 +52,9 @@ def plan(snapshot: Snapshot) -> Plan:
             effects += cycle.decide(waiting)
     cycle.set_aside()
     for stray in snapshot.strays:
-        effects += mend(cycle.draft, stray, snapshot.at)
-    for waiting in ordered:
-        if waiting.pod.uid not in cycle.kept:
-            effects += cycle.decide(waiting)
+        effects += cycle.mend(stray)
+    for waiting in cycle.turns([w for w in ordered if w.pod.uid not in cycle.kept]):
+        effects += cycle.decide(waiting)
     return tuple(effects)
 
 
@@ -70,7 +73,59 @@ class _Cycle:
         self.kept = all_kept(snapshot.fleet, alone, snapshot.at)
         self.placed: set[str] = set()
         self.gangs = by_gang(ordered)
+        self.apart: dict[Key, Reason] = {}
         self.homes: dict[Key, frozenset[str]] = {}
+        self.governor = _governor(snapshot)
+        self.behind: dict[str, Reason] = {}
+
+    def turns(self, ordered: list[Waiting]) -> Iterator[Waiting]:
+        """Who is next, one after the other."""
+        if self.governor is None:
+            yield from ordered
+            return
+        ready = []
+        for waiting in ordered:
+            if has_begun(waiting) or not self._contends(waiting):
+                yield waiting
+            elif not starts_together(waiting) or waiting is self._first(waiting):
+                ready.append(waiting)
+        yield from Turns(self.snapshot, self.governor, self._failure, self.behind).each(ready, self.draft)
+
+    def _contends(self, waiting: Waiting) -> bool:
+        """Whether it is ready to be placed, and only waits for its turn."""
+        if waiting.gang is not None and starts_together(waiting):
+            mates = self.gangs.get(waiting.gang.key, ())
+            return bool(starters(waiting.gang, [mate for mate in mates if self._lacks_only_devices(mate)]))
+        return self._lacks_only_devices(waiting)
+
+    def _first(self, waiting: Waiting) -> Waiting | None:
+        """The one of a pod's gang who stands in line for all of them."""
+        mates = self.gangs.get(waiting.gang.key, ()) if waiting.gang is not None else ()
+        return next((mate for mate in mates if self._lacks_only_devices(mate)), None)
+
+    def _lacks_only_devices(self, waiting: Waiting) -> bool:
+        ours = tuple(claim for claim in waiting.claims if claim.ours)
+        lacks = any(claim.allocation is None for claim in ours)
+        return waiting.complete and lacks and self._obstacle(waiting, ours) is None
+
+    def _failure(self, waiting: Waiting) -> Reason | None:
+        """Why an ask, or one just like it, found no place in this cycle."""
+        if waiting.gang is not None and starts_together(waiting):
+            return self.apart.get(waiting.gang.key)
+        return self.failed.get(self._question(waiting, None))
+
+    def mend(self, stray: Stray) -> Iterator[Effect]:
+        """See to a pod that was bound away from its shares; whatever its quota, since it runs."""
+        for effect in mend(self.draft, stray, self.snapshot.at):
+            if isinstance(effect, Place) and self.governor is not None:
+                self._charge(stray.team, [grant.allocation for grant in effect.grants])
+            yield effect
+
+    def _charge(self, team: str, allocations: Sequence[Allocation]) -> None:
+        if self.governor is not None:
+            books = self.governor.books
+            for allocation in allocations:
+                books.take(books.tree.at(team), charge_of_allocation(self.draft.fleet, books.tree, allocation))
 
     def set_aside(self) -> None:
         """Close what is kept for pods that found no place."""
@@ -97,7 +152,7 @@ class _Cycle:
         pod = waiting.pod
         ours = tuple(claim for claim in waiting.claims if claim.ours)
         yield from self._missing_templates(pod)
-        obstacle = self._obstacle(waiting, ours)
+        obstacle = self.behind.get(pod.uid) or self._obstacle(waiting, ours)
         if obstacle is not None:
             yield from _hold(pod, obstacle)
         elif not waiting.complete:
@@ -114,7 +169,7 @@ class _Cycle:
         for mate in mates:
             yield from self._missing_templates(mate.pod)
             ours = tuple(claim for claim in mate.claims if claim.ours)
-            obstacle = self._obstacle(mate, ours) or self._shared(ours, ready)
+            obstacle = self.behind.get(mate.pod.uid) or self._obstacle(mate, ours) or self._shared(ours, ready)
             if obstacle is not None:
                 yield from _hold(mate.pod, obstacle)
             elif mate.complete:
@@ -126,6 +181,7 @@ class _Cycle:
             return
         found = self._all_placed(gang, [self._asking(mate) for mate in chosen])
         if isinstance(found, Reason):
+            self.apart[gang.key] = found
             yield from (effect for mate in ready for effect in _hold(mate.pod, found))
             return
         yield from found
@@ -142,20 +198,17 @@ class _Cycle:
         return Reason(Why.UNSUPPORTED, sentence)
 
     def _asking(self, waiting: Waiting) -> Asking:
-        needs = tuple(need for claim in _lacking(waiting) for _, need in needs_of(claim))
-        return Asking(waiting, needs, self._within(waiting, held(waiting)))
+        within = self._within(waiting, held(waiting))
+        return Asking(waiting, needs_lacking(waiting), within, self._question(waiting, within))
 
     def _all_placed(self, gang: Gang, asking: list[Asking]) -> list[Effect] | Reason:
         """Everybody's effects, or why they cannot all start. Gangs that ask alike fail alike."""
-        question = (gang.nodes, asking[0].waiting.pod.topology, tuple(_question(one) for one in asking))
+        question = (gang.nodes, asking[0].waiting.pod.topology, tuple(one.question for one in asking))
         if question not in self.failed:
-            found = place_together(self.draft, gang, asking)
+            found = place_together(self.draft, self.governor, gang, asking)
             if not isinstance(found, Reason):
                 self.homes[gang.key] = gang.nodes | {self.draft.fleet.nodes[place.node].name for place in found}
-                return [
-                    self._written(one.waiting, _lacking(one.waiting), where)
-                    for one, where in zip(asking, found, strict=True)
-                ]
+                return [self._written(one.waiting, where) for one, where in zip(asking, found, strict=True)]
             self.failed[question] = found
         return self.failed[question]
 
@@ -182,9 +235,16 @@ class _Cycle:
             return Reason(Why.UNSUPPORTED, f"claim {unsupported.key.name}: {unsupported.unsupported}")
         if pod.blocked:
             return Reason(Why.OTHER_GATE, "another scheduling gate is on it; it is placed when that is gone")
-        if not waiting.complete and self.snapshot.at - pod.created >= _PENDING_SECONDS:
-            return Reason(Why.CLAIM_PENDING, self._pending(pod))
-        return None
+        if waiting.complete:
+            return self._forbidden(waiting)
+        late = self.snapshot.at - pod.created >= _PENDING_SECONDS
+        return Reason(Why.CLAIM_PENDING, self._pending(pod)) if late else None
+
+    def _forbidden(self, waiting: Waiting) -> Reason | None:
+        """What its team may not use."""
+        if self.governor is None:
+            return None
+        return self.governor.forbids(self.governor.team(waiting), needs_lacking(waiting))
 
     def _pending(self, pod: Pod) -> str:
         """What its claims wait for."""
@@ -203,35 +263,52 @@ class _Cycle:
         A pod under way goes back to a node that refused it where no other would do.
         """
         pod, has = waiting.pod, held(waiting)
-        lacking = _lacking(waiting)
-        if not lacking:
+        if not _lacking(waiting):
             if pod.gated:
                 node = node_of(self.draft.fleet, has[0])
                 yield Place(pod, node, (), _placed(node, [claim.allocation for claim in has if claim.allocation]))
             return
-        asking, kept = self._asking(waiting), self.kept.get(pod.uid)
-        needs, question = asking.needs, (kept, _question(asking))
+        needs, within = needs_lacking(waiting), self._within(waiting, has)
+        question = self._question(waiting, within)
         if question not in self.failed:
+            kept = self.kept.get(pod.uid)
             draft = self._open_to(pod.uid) if kept else self.draft
-            found = place(draft, pod, needs, waiting.team, asking.within)
+            found = find(draft, self.governor, waiting, needs, within)
             if found is None and waiting.avoid and not has and under_way(waiting):
-                found = place(draft, pod, needs, waiting.team)
+                found = find(draft, self.governor, waiting, needs, None)
             if found is not None:
-                settle(self.draft, pod, needs, waiting.team, found)
-                yield self._written(waiting, lacking, found)
+                settle(self.draft, self.governor, waiting, needs, found)
+                yield self._written(waiting, found)
                 return
-            why = making_room(draft.fleet, kept) if kept else why_not(draft, pod, needs, waiting.team)
-            self.failed[question] = why
+            reason = making_room(draft.fleet, kept) if kept else not_found(draft, self.governor, waiting, needs)
+            self.failed[question] = reason
         yield from (Release(claim, self.failed[question]) for claim in has)
         yield from _hold(pod, self.failed[question])
 
-    def _within(self, waiting: Waiting, has: tuple[Claim, ...]) -> Bools:
+    def _question(self, waiting: Waiting, within: Bools | None) -> object:
+        """What asks that fail together have in common. Most are told apart by one number."""
+        pod = waiting.pod
+        plain = not (waiting.avoid or pod.uid in self.kept or held(waiting) or (pod.topology and waiting.gang))
+        if plain and "question" in waiting.memo and waiting.memo["question"][0] is self.draft.fleet:
+            return waiting.memo["question"][1]
+        key = (needs_lacking(waiting), waiting.team, pod.constraints, pod.cpu, pod.memory, pod.others, pod.node)
+        if not plain:
+            nodes = self._within(waiting, held(waiting)) if within is None else within
+            return (*key, self.kept.get(pod.uid), None if nodes is None else nodes.tobytes())
+        known = self.draft.fleet.memo.setdefault("questions", {})
+        number = known.setdefault(key, len(known))
+        waiting.memo["question"] = (self.draft.fleet, number)
+        return number
+
+    def _within(self, waiting: Waiting, has: tuple[Claim, ...]) -> Bools | None:
         """The nodes that come into question: where its other claims are, and none that refused it lately.
 
         A pod that was refused before goes where nobody else is on the way: kube-scheduler counts a pod that is hinted
         to a node as if it were there, so that two that repel each other would refuse each other wherever they go.
         """
-        index = self.draft.fleet.node_index
+        index, near_by = self.draft.fleet.node_index, self._near(waiting)
+        if not has and not waiting.avoid:
+            return near_by
         if has:
             within = np.zeros(len(index), dtype=bool)
             within[[index[node] for claim in has if (node := node_of(self.draft.fleet, claim)) in index]] = True
@@ -239,18 +316,18 @@ class _Cycle:
             within = np.ones(len(index), dtype=bool)
         shunned = waiting.avoid | self.awaited if waiting.avoid and not has else waiting.avoid
         within[[index[name] for name in shunned if name in index]] = False
-        return within & self._near(waiting)
+        return within if near_by is None else within & near_by
 
-    def _near(self, waiting: Waiting) -> Bools:
-        """The nodes that are near enough to where the pod's gang is."""
-        fleet, topology, gang = self.draft.fleet, waiting.pod.topology, waiting.gang
+    def _near(self, waiting: Waiting) -> Bools | None:
+        """The nodes that are near enough to where the pod's gang is; None where that does not matter."""
+        topology, gang = waiting.pod.topology, waiting.gang
         if gang is None or topology is None or topology.required is None:
-            return np.ones(len(fleet.nodes), dtype=bool)
-        return near(fleet, topology.required, self.homes.get(gang.key, gang.nodes))
+            return None
+        return near(self.draft.fleet, topology.required, self.homes.get(gang.key, gang.nodes))
 
-    def _written(self, waiting: Waiting, lacking: tuple[Claim, ...], found: Placement) -> Effect:
+    def _written(self, waiting: Waiting, found: Placement) -> Effect:
         """A placement as one effect."""
-        fleet, pod, team = self.draft.fleet, waiting.pod, waiting.team
+        fleet, pod, team, lacking = self.draft.fleet, waiting.pod, waiting.team, _lacking(waiting)
         rest = iter(found.devices)
         grants = tuple(
             grant(fleet, claim, found.node, tuple(next(rest) for _ in claim.requests), team) for claim in lacking
@@ -268,10 +345,9 @@ def _lacking(waiting: Waiting) -> tuple[Claim, ...]:
     return tuple(claim for claim in waiting.claims if claim.ours and claim.allocation is None)
 
 
-def _question(asking: Asking) -> object:
-    """What two pods have in common that find the same place, or none."""
-    pod = asking.waiting.pod
-    return asking.needs, asking.waiting.team, pod.constraints, pod.cpu, pod.memory, pod.others, asking.within.tobytes()
+def _governor(snapshot: Snapshot) -> Governor | None:
+    books = Books.of(snapshot)
+    return Governor(snapshot.fleet, books) if books is not None else None
 
 
 def _hold(pod: Pod, reason: Reason) -> Iterator[Effect]:

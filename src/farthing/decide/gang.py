@@ -8,11 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from farthing.decide.charge import charge_of
 from farthing.decide.domains import domains_of, places_to_try
 from farthing.decide.draft import Draft
-from farthing.decide.explain import why_not
+from farthing.decide.find import find, not_found, settle
+from farthing.decide.governor import Governor
 from farthing.decide.needs import Need
-from farthing.decide.place import Placement, place, settle
+from farthing.decide.place import Placement
 from farthing.model.cluster import Key
 from farthing.model.reason import Reason, Why
 from farthing.state.fleet import Bools
@@ -22,16 +24,22 @@ from farthing.state.snapshot import Waiting
 GATHER_SECONDS: Final = 5.0
 """The pods of a gang are made one after the other; only so long after the latest are the others told that they wait."""
 
-_PASSING: Final = frozenset({Why.NO_CAPACITY, Why.NO_NODE_ROOM})
+_OF_QUOTA: Final = frozenset({Why.QUOTA_EXCEEDED, Why.QUEUED})
+
+_PASSING: Final = frozenset({Why.NO_CAPACITY, Why.NO_NODE_ROOM}) | _OF_QUOTA
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Asking:
-    """One pod that starts with others: what it needs, and the nodes that come into question for it."""
+    """One pod that starts with others: what it needs, and the nodes that come into question for it (None: all).
+
+    What asks the same `question` finds the same place, or none.
+    """
 
     waiting: Waiting
     needs: tuple[Need, ...]
-    within: Bools
+    within: Bools | None
+    question: object
 
 
 def starts_together(waiting: Waiting) -> bool:
@@ -85,43 +93,44 @@ def gathering(gang: Gang) -> Reason:
     return Reason(Why.GANG_WAITING, f"the pods of {gang.name} start together, and there are {', '.join(parts)}")
 
 
-def place_together(draft: Draft, gang: Gang, asking: Sequence[Asking]) -> tuple[Placement, ...] | Reason:
-    """A place for every one of them, taken off the draft; or why there is none, and the draft as it was."""
+def place_together(
+    draft: Draft, governor: Governor | None, gang: Gang, asking: Sequence[Asking]
+) -> tuple[Placement, ...] | Reason:
+    """A place for every one of them, taken off the draft and charged; or why there is none, and all as it was."""
     needs = [need for one in asking for need in one.needs]
     first = asking[0].waiting
     best: tuple[int, Reason | None] = (-1, None)
     for nodes in places_to_try(draft, first.pod.topology, needs, first.team, gang.nodes):
-        mark, found = draft.mark(), _all(draft, asking, nodes)
-        if isinstance(found, tuple):
-            return found
-        if len(found.placed) > best[0]:
-            best = len(found.placed), found.why(draft)
+        mark, found = draft.mark(), _all(draft, governor, asking, nodes)
+        if len(found) == len(asking):
+            return tuple(found)
+        if len(found) > best[0]:
+            stuck = asking[len(found)]
+            best = len(found), not_found(draft, governor, stuck.waiting, stuck.needs)
         draft.back_to(mark)
+        _uncharge(draft, governor, asking, found)
     return _no_place(draft, asking, *best)
 
 
-@dataclass(frozen=True, slots=True)
-class _Stuck:
-    """Some of a gang have `placed`; `next` found no place beside them."""
-
-    placed: tuple[Placement, ...]
-    next: Asking
-
-    def why(self, draft: Draft) -> Reason:
-        one = self.next
-        return why_not(draft, one.waiting.pod, one.needs, one.waiting.team)
-
-
-def _all(draft: Draft, asking: Sequence[Asking], nodes: Bools) -> tuple[Placement, ...] | _Stuck:
+def _all(draft: Draft, governor: Governor | None, asking: Sequence[Asking], nodes: Bools) -> list[Placement]:
+    """The places of as many as find one, one after the other."""
     placed: list[Placement] = []
     for one in asking:
-        pod, team = one.waiting.pod, one.waiting.team
-        found = place(draft, pod, one.needs, team, one.within & nodes)
+        within = nodes if one.within is None else one.within & nodes
+        found = find(draft, governor, one.waiting, one.needs, within)
         if found is None:
-            return _Stuck(tuple(placed), one)
-        settle(draft, pod, one.needs, team, found)
+            break
+        settle(draft, governor, one.waiting, one.needs, found)
         placed.append(found)
-    return tuple(placed)
+    return placed
+
+
+def _uncharge(draft: Draft, governor: Governor | None, asking: Sequence[Asking], placed: list[Placement]) -> None:
+    if governor is None:
+        return
+    for one, found in zip(asking, placed, strict=False):
+        charge = charge_of(draft.fleet, governor.books.tree, one.needs, found.devices)
+        governor.books.give_back(governor.team(one.waiting), charge)
 
 
 def _no_place(draft: Draft, asking: Sequence[Asking], placed: int, why: Reason | None) -> Reason:
@@ -130,10 +139,11 @@ def _no_place(draft: Draft, asking: Sequence[Asking], placed: int, why: Reason |
     level = topology.required if topology is not None else None
     if why is not None and why.why not in _PASSING and not placed:
         return why
+    name = why.why if why is not None and why.why in _OF_QUOTA else Why.GANG_WAITING
     together = f"{len(asking)} pods of its gang start together"
     if level is not None and not (domains_of(draft.fleet, level) >= 0).any():
         return Reason(Why.NODE_MISMATCH, f"{together} in one {level}, and no node says which {level} it is in")
     where = f" in one {level}" if level is not None else ""
     if why is None:
         return Reason(Why.GANG_WAITING, f"{together}{where}, and no {level} has room for all of them")
-    return Reason(Why.GANG_WAITING, f"{together}{where}; {placed} would find a place, then: {why.sentence}")
+    return Reason(name, f"{together}{where}; {placed} would find a place, then: {why.sentence}")

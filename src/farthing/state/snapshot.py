@@ -1,6 +1,7 @@
 """Everything one decision may look at, frozen at one instant."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from farthing.model.cluster import Allocation, Claim, Key, Pod, Slice
 from farthing.state.fleet import Fleet, Ints
@@ -59,6 +60,7 @@ class Waiting:
     `since`: when we first saw the allocation that it has (None: it has none of ours).
     `avoid`: nodes on which kube-scheduler refused it lately. `refusals`: how many of its shares went back for that.
     `gang`: those with whom it starts.
+    `memo` is for what decisions remember of it.
     """
 
     pod: Pod
@@ -69,6 +71,7 @@ class Waiting:
     avoid: frozenset[str] = frozenset()
     refusals: int = 0
     gang: Gang | None = None
+    memo: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
