@@ -11,12 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 from farthing.kube.connection import Connection, Json, PatchKind, sleep_after
-from farthing.kube.convert import PLACED_CONDITION
+from farthing.kube.convert import LEAVE_BY, PLACED_CONDITION
 from farthing.kube.resources import CLAIMS, PODS, claim_path, pod_path, slice_path, templates_path
 from farthing.kube.share import config_entry, share_in_force, share_of_ask
 from farthing.model.ask import Ask, ask_of_template
 from farthing.model.cluster import DEVICE_CLASS, GATE, Allocation, Claim, Key, Pod, Result
 from farthing.model.errors import ConflictError, ExistsError, NotFoundError, PermanentError, TransientError
+from farthing.model.keep import stamp
 from farthing.model.plan import (
     DropSlice,
     Effect,
@@ -26,6 +27,7 @@ from farthing.model.plan import (
     MakeTemplate,
     Observation,
     Place,
+    Preempt,
     Release,
     Seen,
     Ungate,
@@ -65,6 +67,8 @@ class Applier:
                 return (await self._mark(pod, reason, placed=False),)
             case Ungate(pod=pod):
                 return (await self._ungate(pod),)
+            case Preempt():
+                return (await self._preempt(effect),)
             case Release(claim=claim):
                 return await self._write_claim(claim, _released(claim))
             case MakeTemplate(key=key):
@@ -82,6 +86,22 @@ class Applier:
         if not all(_holds(grant, news) for grant in effect.grants):
             return (*news, marked)
         return (*news, await self._ungate(pod)) if pod.gated else (*news, marked)
+
+    async def _preempt(self, effect: Preempt) -> Observation:
+        """Tell a pod that it has to go, and why; and let it go, unless it was given notice.
+
+        Whether its PodDisruptionBudget lets it go is asked before anything is said.
+        """
+        pod = effect.pod
+        path, body = pod_path(pod.key, "/eviction"), eviction(pod)
+        await self._send("evict pod", "POST", path, {**body, "deleteOptions": {**body["deleteOptions"], **_DRY}})
+        if effect.leave_by is not None:
+            said = {"metadata": {"uid": pod.uid, "annotations": {LEAVE_BY: stamp(effect.leave_by)}}}
+            await self._patch_pod("tell pod", pod, "", said, "merge-patch")
+        marked = await self._mark(pod, effect.reason, placed=False)
+        if effect.leave_by is None:
+            await self._send("evict pod", "POST", path, body)
+        return marked
 
     async def _mark_placed(self, effect: Place) -> Observation:
         return await self._mark(effect.pod, effect.reason, placed=True, node="" if effect.pod.node else effect.node)
@@ -182,6 +202,9 @@ def _holds(grant: Grant, news: list[Observation]) -> bool:
     )
 
 
+_DRY: Json = {"dryRun": ["All"]}
+
+
 # Manifests --------------------------------------------------------------------------------------------------------
 
 
@@ -208,6 +231,16 @@ def template_manifest(key: Key, ask: Ask) -> Json:
             "labels": {"app.kubernetes.io/managed-by": "farthing"},
         },
         "spec": {"spec": {"devices": devices}},
+    }
+
+
+def eviction(pod: Pod) -> Json:
+    """The request to evict exactly this pod."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": pod.key.name, "namespace": pod.key.namespace},
+        "deleteOptions": {"preconditions": {"uid": pod.uid}},
     }
 
 

@@ -16,15 +16,20 @@ from farthing.kube.owners import owners
 from farthing.kube.share import ask_of_share, is_share
 from farthing.model import cluster as model
 from farthing.model.ask import (
+    CHECKPOINT,
     DURATION,
     ISOLATIONS,
     MOVE,
     PRIORITY,
+    QOS,
     TEAM,
     Ask,
+    Qos,
+    parse_checkpoint,
     parse_duration,
     parse_move,
     parse_priority,
+    parse_qos,
 )
 from farthing.model.cluster import GATE, Key
 from farthing.model.errors import InvalidError
@@ -33,6 +38,7 @@ from farthing.model.quantity import floor_units, milli_units, whole_units
 from farthing.model.reason import Reason, Why
 
 PLACED_CONDITION = "farthing.dev/Placed"
+LEAVE_BY = "farthing.dev/leave-by"
 FINALIZER = "resource.kubernetes.io/delete-protection"
 
 _UNSCHEDULABLE = model.Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")
@@ -120,6 +126,7 @@ def pod(seen: wire.Pod) -> model.Pod:
     annotations = meta.annotations or {}
     hints, fault = _hints(annotations)
     gang, topology, unclear = gang_of(meta)
+    qos, unsafe = _qos(annotations)
     gates = {gate.name for gate in spec.scheduling_gates or ()}
     return model.Pod(
         key=key_of(meta),
@@ -142,7 +149,7 @@ def pod(seen: wire.Pod) -> model.Pod:
         refusal=_refusal(conditions.get("PodScheduled")),
         verdict=_verdict(verdict),
         placed=verdict is not None and verdict.status == "True",
-        fault=fault or unclear,
+        fault=fault or unclear or unsafe,
         duration=hints.get(DURATION),
         owner=next((model.Owner(o.kind, o.name, o.uid) for o in meta.owner_references or () if o.controller), None),
         movable=bool(hints.get(MOVE)),
@@ -154,7 +161,25 @@ def pod(seen: wire.Pod) -> model.Pod:
         succeeded=status.phase == "Succeeded",
         gang=gang,
         topology=topology,
+        qos=qos,
+        notice=hints.get(CHECKPOINT, 0),
+        leave_by=_leave_by(annotations.get(LEAVE_BY, "")),
     )
+
+
+def _qos(annotations: dict[str, str]) -> tuple[Qos, str]:
+    try:
+        return (parse_qos(annotations[QOS]) if QOS in annotations else "burstable"), ""
+    except InvalidError as error:
+        return "burstable", str(error)
+
+
+def _leave_by(text: str) -> float | None:
+    """The instant that a pod was told to be gone by; None where it says none that can be read."""
+    try:
+        return instant(text) if text else None
+    except ValueError:
+        return None
 
 
 def _ended(status: wire.PodStatus) -> float | None:
@@ -169,6 +194,7 @@ def _hints(annotations: dict[str, str]) -> tuple[dict[str, int], str]:
         (PRIORITY, parse_priority),
         (DURATION, parse_duration),
         (MOVE, parse_move),
+        (CHECKPOINT, parse_checkpoint),
     )
     for name, parse in parsers:
         if (text := annotations.get(name)) is not None:

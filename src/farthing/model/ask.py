@@ -22,9 +22,11 @@ ISOLATION: Final = "farthing.dev/isolation"
 DURATION: Final = "farthing.dev/duration"
 PRIORITY: Final = "farthing.dev/priority"
 MOVE: Final = "farthing.dev/move"
+QOS: Final = "farthing.dev/qos"
+CHECKPOINT: Final = "farthing.dev/checkpoint-signal"
 TEAM: Final = "farthing.dev/team"
 
-ANNOTATIONS: Final = (GPU, GPU_MODEL, ISOLATION, DURATION, PRIORITY, MOVE, GANG, GANG_NAME, TOPOLOGY)
+ANNOTATIONS: Final = (GPU, GPU_MODEL, ISOLATION, DURATION, PRIORITY, MOVE, QOS, CHECKPOINT, GANG, GANG_NAME, TOPOLOGY)
 """Every annotation of ours that a pod may carry; admission refuses others, which are typing errors."""
 
 Isolation = Literal["shared", "soft", "hard", "partition"]
@@ -82,6 +84,18 @@ MOVES: Final = ("allowed", "never")
 """Whether a repack may restart a pod elsewhere; a pod that says nothing stays where it is."""
 MOVE_EXPECTED: Final = f"expected one of {', '.join(MOVES)}"
 MOVE_REFUSED: Final = f"does not say whether the pod may be moved; {MOVE_EXPECTED}"
+
+LONGEST_NOTICE: Final = 900
+"""Seconds; nobody is told longer before than this."""
+
+Qos = Literal["guaranteed", "burstable", "spot"]
+QOSES: Final[tuple[Qos, ...]] = get_args(Qos)
+"""How safe a pod is from others that want its devices. `guaranteed` only runs within what its team is guaranteed;
+`burstable` may also borrow, and then be preempted; `spot` runs on what nobody else wants, and goes first."""
+QOS_EXPECTED: Final = f"expected one of {', '.join(QOSES)}"
+QOS_REFUSED: Final = f"is not a quality of service; {QOS_EXPECTED}"
+CHECKPOINT_EXPECTED: Final = "expected how long before it has to go a pod is told, such as 90s or 2m"
+CHECKPOINT_REFUSED: Final = f"does not say how long before a pod is told that it has to go; {CHECKPOINT_EXPECTED}"
 
 TEAM_PATTERN: Final = "^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
 TEAM_REFUSED: Final = (
@@ -234,6 +248,21 @@ def parse_priority(text: str) -> int:
     if len(text) > PRIORITY_LONGEST or not re.fullmatch(PRIORITY_PATTERN, text):
         raise InvalidError(PRIORITY, f"{_shown(text)} {PRIORITY_REFUSED}")
     return int(text)
+
+
+def parse_qos(text: str) -> Qos:
+    """How safe a pod is from others; InvalidError names the annotation."""
+    for qos in QOSES:
+        if text == qos:
+            return qos
+    raise InvalidError(QOS, f"{_shown(text)} {QOS_REFUSED}")
+
+
+def parse_checkpoint(text: str) -> int:
+    """How many seconds before it has to go a pod is told; InvalidError names the annotation."""
+    if len(text) > DURATION_LONGEST or not re.fullmatch(DURATION_PATTERN, text):
+        raise InvalidError(CHECKPOINT, f"{_shown(text)} {CHECKPOINT_REFUSED}")
+    return min(LONGEST_NOTICE, parse_duration(text))
 
 
 def parse_move(text: str) -> bool:

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from farthing.model.ask import Ask, Isolation
+from farthing.model.ask import Ask, Isolation, Qos
 from farthing.model.gang import Member, Topology
-from farthing.model.reason import Reason
+from farthing.model.reason import Reason, Why
 
 GATE: Final = "farthing.dev/queued"
 """The scheduling gate of a pod that waits for us."""
@@ -363,6 +363,8 @@ class Pod:
     `started` and `ended` are instants, None before; `grace` is how many seconds it gets to end. `kept` is what its
     annotation says is kept for it, as text (see `keep`). `owners` are Kind/name of what made it, the nearest first, as
     far as it says; only pods with claims have them. `succeeded`: it is over, and did what it was to do.
+    `qos` is how safe it is from others. `notice` is how many seconds before it has to go it wants to be told, and
+    `leave_by` the instant that it was told.
     """
 
     key: Key
@@ -397,6 +399,14 @@ class Pod:
     succeeded: bool = False
     gang: Member | None = None
     topology: Topology | None = None
+    qos: Qos = "burstable"
+    notice: int = 0
+    leave_by: float | None = None
+
+    @property
+    def leaves(self) -> bool:
+        """Whether it was told to go for another."""
+        return self.verdict is not None and self.verdict.why is Why.PREEMPTED and not self.over
 
     @property
     def waits(self) -> bool:

@@ -97,11 +97,21 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Preempt:
+    """Let a running pod go for the pod `beneficiary`, and tell it why; where it wants notice, only tell it by when."""
+
+    pod: Pod
+    beneficiary: Key
+    reason: Reason
+    leave_by: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DropSlice:
     """Remove a slice whose node is gone."""
 
     slice: Slice
 
 
-Effect = MakeTemplate | Place | Ungate | Release | Hold | DropSlice
+Effect = MakeTemplate | Place | Ungate | Release | Hold | Preempt | DropSlice
 Plan = tuple[Effect, ...]

@@ -16,6 +16,9 @@ class Why(StrEnum):
     GANG_WAITING = "GangWaiting"
     """Its gang starts together or not at all; some of its pods are not there yet, or find no place."""
 
+    PREEMPTED = "Preempted"
+    """It has to go: another pod has the better right to its devices. The sentence says whose, and by which rule."""
+
     MAKING_ROOM = "MakingRoom"
     """A repack is freeing devices for it; they are kept for it meanwhile."""
 

@@ -4,20 +4,15 @@ Snapshots leave these out, since placing does not look at them and there may be 
 moved, what will end, and when.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from farthing.model.cluster import Claim, Key, Pod
+from farthing.model.cluster import Key, Pod
+from farthing.state.gangs import Gang
+from farthing.state.snapshot import Resident
 from farthing.state.world import World
 
-
-@dataclass(frozen=True, slots=True)
-class Resident:
-    """A pod on a node with the claims of ours that it holds there. `team` as in `Waiting`."""
-
-    pod: Pod
-    claims: tuple[Claim, ...]
-    team: str
+__all__ = ["Finished", "Resident", "finished", "gangs_of", "residents"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +32,16 @@ def residents(world: World) -> tuple[Resident, ...]:
 def _residents(world: World) -> Iterator[Resident]:
     for pod in world.all(Pod):
         if pod.node and pod.claims and not pod.over:
-            found = (world.claim(Key(pod.key.namespace, entry.claim)) for entry in pod.claims)
-            claims = tuple(claim for claim in found if claim is not None and claim.ours and claim.allocation)
-            if claims:
-                yield Resident(pod, claims, world.team_of(pod))
+            found = world.resident(pod)
+            if found is not None:
+                yield found
+
+
+def gangs_of(world: World, found: Iterable[Resident]) -> dict[str, Gang]:
+    """The gangs that residents belong to, by the residents' uids."""
+    known: dict[Key, Gang] = {}
+    pairs = ((one.pod.uid, world.gang(one.pod, known)) for one in found if one.pod.gang is not None)
+    return {uid: gang for uid, gang in pairs if gang is not None}
 
 
 def finished(world: World) -> tuple[Finished, ...]:

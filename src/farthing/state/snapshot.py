@@ -88,6 +88,15 @@ class Stray:
     kept: tuple[tuple[Key, Allocation], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """A pod on a node with the claims of ours that it holds there. `team` as in `Waiting`."""
+
+    pod: Pod
+    claims: tuple[Claim, ...]
+    team: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """One cluster at the instant `at` (seconds since 1970).
@@ -95,7 +104,7 @@ class Snapshot:
     `teams` gives the names behind the indices in `free.team`. `orphans` are allocated claims whose users are all gone,
     with the instant since when. `crowded` are devices of which more was given than they have, with their claims.
     `stale` are slices whose node is gone. `mix` is what has been asked for lately. `tree` are the teams and `used` what
-    they use; None while there is no Team: then nothing is governed.
+    they use; None while there is no Team: then nothing is governed. `leaving` were told to go for others.
     """
 
     at: float
@@ -111,3 +120,4 @@ class Snapshot:
     mix: Typical = NOTHING
     tree: Tree | None = None
     used: Used | None = None
+    leaving: tuple[Resident, ...] = ()

@@ -29,7 +29,19 @@ from farthing.model.cluster import (
     Template,
 )
 from farthing.model.group import Group
-from farthing.model.plan import DropSlice, Effect, Gone, Hold, MakeTemplate, Observation, Place, Release, Seen, Ungate
+from farthing.model.plan import (
+    DropSlice,
+    Effect,
+    Gone,
+    Hold,
+    MakeTemplate,
+    Observation,
+    Place,
+    Preempt,
+    Release,
+    Seen,
+    Ungate,
+)
 from farthing.model.reason import Why
 from farthing.model.team import Team
 from farthing.model.thing import Thing
@@ -37,7 +49,7 @@ from farthing.state.classes import classes_of
 from farthing.state.fleet import Fleet, build_fleet
 from farthing.state.gangs import Gang, Gangs, gang_key, gang_of
 from farthing.state.mix import AskClass, Mix
-from farthing.state.snapshot import Free, Snapshot, Stray, Waiting
+from farthing.state.snapshot import Free, Resident, Snapshot, Stray, Waiting
 from farthing.state.teams import Memory, Tree, Used, add_up, build_tree, classes_named
 from farthing.state.usage import Usage
 
@@ -81,6 +93,7 @@ class World:
         self._strays: dict[Key, float | None] = {}
         self._mix = Mix()
         self._gangs = Gangs()
+        self._leaving: set[Key] = set()
         self._tree: Tree | None = None
         self._strangers: set[str] = set()
         self._memory = Memory(half_life)
@@ -162,6 +175,7 @@ class World:
             mix=self._mix.typical(),
             tree=tree,
             used=self._used(tree, at) if tree is not None else None,
+            leaving=tuple(self._those_leaving()),
         )
 
     def _idle_claim(self, key: Key) -> Claim | None:
@@ -203,10 +217,10 @@ class World:
                 since=max(allocated, default=None),
                 avoid=frozenset(node for node, until in self._avoid.get(pod.uid, {}).items() if until > at),
                 refusals=self._refusals[pod.uid],
-                gang=self._gang(pod, gangs),
+                gang=self.gang(pod, gangs),
             )
 
-    def _gang(self, pod: Pod, known: dict[Key, Gang]) -> Gang | None:
+    def gang(self, pod: Pod, known: dict[Key, Gang]) -> Gang | None:
         """The gang that a pod belongs to; those `known` are looked at once."""
         member = pod.gang
         if member is None:
@@ -217,6 +231,18 @@ class World:
             mates = (mate for found in self._gangs.mates(pod) if (mate := self.get(Pod, found)) is not None)
             known[key] = gang_of(pod, member, group, mates, self._node_of)
         return known[key]
+
+    def resident(self, pod: Pod) -> Resident | None:
+        """A pod with what it holds; None where it holds nothing of ours."""
+        claims = tuple(claim for claim in self._ours(pod) if claim.allocation is not None)
+        return Resident(pod, claims, self.team_of(pod)) if claims else None
+
+    def _those_leaving(self) -> Iterator[Resident]:
+        for key in sorted(self._leaving):
+            pod = self.get(Pod, key)
+            found = self.resident(pod) if pod is not None else None
+            if found is not None:
+                yield found
 
     def _node_of(self, pod: Pod) -> str:
         """Where a pod's devices are, once it has all of them."""
@@ -307,6 +333,10 @@ class World:
         if pod is not None and (old is None or pod.uid != old.uid):
             self._count(pod)
         self._gangs.learn(key, old, pod)
+        if pod is not None and pod.node and pod.leaves:
+            self._leaving.add(key)
+        elif (Pod, key) not in self._busy:
+            self._leaving.discard(key)
         self._house(key)
 
     def _count(self, pod: Pod) -> None:
@@ -377,6 +407,8 @@ class World:
             for grant in effect.grants:
                 self._assumed[grant.claim.key] = grant.allocation
                 self._hold(grant.claim.key)
+        elif isinstance(effect, Preempt):
+            self._leaving.add(effect.pod.key)
         elif isinstance(effect, Release):
             self._keep(effect.claim)
             if effect.reason.why is Why.REFUSED_BY_SCHEDULER and effect.claim.allocation:
@@ -392,6 +424,10 @@ class World:
                 believed = self.claim(grant.claim.key)
                 self._assumed.pop(grant.claim.key, None)
                 self._claim_changed(grant.claim.key, believed, at)
+        elif isinstance(effect, Preempt):
+            pod = self.get(Pod, effect.pod.key)
+            if pod is None or not pod.leaves:
+                self._leaving.discard(effect.pod.key)
         elif isinstance(effect, Release):
             self._kept_until(effect.claim, at + KEEP_SECONDS)
 
@@ -425,7 +461,7 @@ class World:
 def _targets(effect: Effect) -> Iterable[_Target]:
     """What nobody else may touch while the effect is being written."""
     match effect:
-        case Place(pod=pod) | Ungate(pod=pod) | Hold(pod=pod):
+        case Place(pod=pod) | Ungate(pod=pod) | Hold(pod=pod) | Preempt(pod=pod):
             return ((Pod, pod.key),)
         case Release(claim=claim):
             users = (Key(claim.key.namespace, name) for name, _ in claim.users)
