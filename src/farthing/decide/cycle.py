@@ -10,6 +10,7 @@
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import compress
 from typing import Final
 
 import numpy as np
@@ -43,14 +44,13 @@ def plan(snapshot: Snapshot) -> Plan:
     effects = list(releases(snapshot))
     going_back = {effect.claim.key for effect in effects if isinstance(effect, Release)}
     cycle = _Cycle(snapshot)
-    ordered = [w for w in in_order(snapshot.waiting) if not any(claim.key in going_back for claim in w.claims)]
-    for waiting in ordered:
-        if waiting.pod.uid in cycle.kept:
-            effects += cycle.decide(waiting)
+    there = [w for w in snapshot.waiting if not any(claim.key in going_back for claim in w.claims)]
+    for waiting in in_order(w for w in there if w.pod.uid in cycle.kept):
+        effects += cycle.decide(waiting)
     cycle.set_aside()
     for stray in snapshot.strays:
         effects += cycle.mend(stray)
-    for waiting in cycle.turns([w for w in ordered if w.pod.uid not in cycle.kept]):
+    for waiting in cycle.turns([w for w in there if w.pod.uid not in cycle.kept]):
         effects += cycle.decide(waiting)
     return tuple(effects)
 
@@ -71,28 +71,41 @@ class _Cycle:
         self.governor = _governor(snapshot)
         self.behind: dict[str, Reason] = {}
 
-    def turns(self, ordered: list[Waiting]) -> Iterator[Waiting]:
+    def turns(self, waiting: list[Waiting]) -> Iterator[Waiting]:
         """Who is next, one after the other."""
         if self.governor is None:
-            yield from ordered
+            yield from in_order(waiting)
             return
-        ready = []
-        for waiting in ordered:
-            if under_way(waiting) or not self._contends(waiting):
-                yield waiting
-            else:
-                ready.append(waiting)
-        yield from Turns(self.snapshot, self.governor, self._failure, self.behind).each(ready, self.draft)
+        ready = [self._contends(one) for one in waiting]
+        yield from in_order(one for one, contends in zip(waiting, ready, strict=True) if not contends)
+        turns = Turns(self.snapshot, self.governor, self._failure, self.behind)
+        yield from turns.each(list(compress(waiting, ready)), self.draft)
 
     def _contends(self, waiting: Waiting) -> bool:
-        """Whether it is ready to be placed, and only waits for its turn."""
+        """Whether it is ready to be placed, and only waits for its turn. Remembered while nothing changes."""
+        tree = self.governor.books.tree if self.governor else None
+        known = waiting.memo.get("contends")
+        if known is None or known[0] is not tree or known[1] is not self.draft.fleet:
+            known = waiting.memo["contends"] = (tree, self.draft.fleet, self._is_ready(waiting))
+        found: bool = known[2]
+        return found
+
+    def _is_ready(self, waiting: Waiting) -> bool:
         ours = tuple(claim for claim in waiting.claims if claim.ours)
-        lacks = any(claim.allocation is None for claim in ours)
-        return waiting.complete and lacks and self._obstacle(waiting, ours) is None
+        ready = waiting.complete and not under_way(waiting) and any(claim.allocation is None for claim in ours)
+        return ready and self._obstacle(waiting, ours) is None
 
     def _failure(self, waiting: Waiting) -> Reason | None:
         """Why an ask, or one just like it, found no place in this cycle."""
         return self.failed.get(self._question(waiting, None))
+
+    def _foregone(self, waiting: Waiting) -> Reason | None:
+        """What is known of a pod without looking any closer: those in front of it, or just like it, found no place."""
+        if self.governor is None:
+            return None
+        known = waiting.memo.get("question")
+        alike = known is not None and known[0] is self.draft.fleet and self._is_plain(waiting)
+        return self.behind.get(waiting.pod.uid) or (self.failed.get(known[1]) if alike and known is not None else None)
 
     def mend(self, stray: Stray) -> Iterator[Effect]:
         """See to a pod that was bound away from its shares; whatever its quota, since it runs."""
@@ -123,10 +136,13 @@ class _Cycle:
 
     def decide(self, waiting: Waiting) -> Iterator[Effect]:
         """The effects for one pod, in the steps of the recipe."""
-        pod = waiting.pod
+        pod, foregone = waiting.pod, self._foregone(waiting)
+        if foregone is not None:
+            yield from _hold(pod, foregone)
+            return
         ours = tuple(claim for claim in waiting.claims if claim.ours)
         yield from self._missing_templates(pod)
-        obstacle = self.behind.get(pod.uid) or self._obstacle(waiting, ours)
+        obstacle = self._obstacle(waiting, ours)
         if obstacle is not None:
             yield from _hold(pod, obstacle)
         elif not waiting.complete:
@@ -211,17 +227,21 @@ class _Cycle:
 
     def _question(self, waiting: Waiting, within: Bools | None) -> object:
         """What asks that fail together have in common. Most are told apart by one number."""
-        pod, plain = waiting.pod, not waiting.avoid and waiting.pod.uid not in self.kept and not held(waiting)
-        if plain and "question" in waiting.memo and waiting.memo["question"][0] is self.draft.fleet:
-            return waiting.memo["question"][1]
+        pod, plain, known = waiting.pod, self._is_plain(waiting), waiting.memo.get("question")
+        if plain and known is not None and known[0] is self.draft.fleet:
+            return known[1]
         key = (needs_lacking(waiting), waiting.team, pod.constraints, pod.cpu, pod.memory, pod.others, pod.node)
         if not plain:
             nodes = self._within(waiting, held(waiting)) if within is None else within
             return (*key, self.kept.get(pod.uid), None if nodes is None else nodes.tobytes())
-        known = self.draft.fleet.memo.setdefault("questions", {})
-        number = known.setdefault(key, len(known))
+        numbers = self.draft.fleet.memo.setdefault("questions", {})
+        number = numbers.setdefault(key, len(numbers))
         waiting.memo["question"] = (self.draft.fleet, number)
         return number
+
+    def _is_plain(self, waiting: Waiting) -> bool:
+        """Whether nothing narrows the nodes that come into question for it."""
+        return not waiting.avoid and waiting.pod.uid not in self.kept and not held(waiting)
 
     def _find(self, draft: Draft, waiting: Waiting, needs: tuple[Need, ...], within: Bools | None) -> Placement | None:
         """The best place, among devices that the team may have: guaranteed ones before borrowed ones."""
@@ -291,7 +311,7 @@ def _governor(snapshot: Snapshot) -> Governor | None:
 
 def _hold(pod: Pod, reason: Reason) -> Iterator[Effect]:
     """A hold, unless the pod says so already."""
-    if pod.verdict != reason:
+    if pod.verdict is not reason and pod.verdict != reason:
         yield Hold(pod, reason)
 
 
