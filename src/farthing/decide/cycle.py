@@ -10,6 +10,7 @@
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress
 from typing import Final
 
 import numpy as np
@@ -24,7 +25,7 @@ from farthing.decide.grant import grant
 from farthing.decide.keep import all_kept, making_room, set_aside
 from farthing.decide.mend import mend
 from farthing.decide.needs import needs_lacking
-from farthing.decide.order import has_begun, in_order, under_way
+from farthing.decide.order import in_order, under_way
 from farthing.decide.place import Placement
 from farthing.decide.quota import Books
 from farthing.decide.release import held, node_of, releases
@@ -45,15 +46,15 @@ def plan(snapshot: Snapshot) -> Plan:
     """Say what should happen next; change nothing."""
     effects = list(releases(snapshot))
     going_back = {effect.claim.key for effect in effects if isinstance(effect, Release)}
-    ordered = [w for w in in_order(snapshot.waiting) if not any(claim.key in going_back for claim in w.claims)]
-    cycle = _Cycle(snapshot, ordered)
-    for waiting in ordered:
-        if waiting.pod.uid in cycle.kept:
-            effects += cycle.decide(waiting)
+    cycle = _Cycle(snapshot)
+    there = [w for w in snapshot.waiting if not any(claim.key in going_back for claim in w.claims)]
+    cycle.gangs = by_gang(in_order(w for w in there if w.gang is not None and starts_together(w)))
+    for waiting in in_order(w for w in there if w.pod.uid in cycle.kept):
+        effects += cycle.decide(waiting)
     cycle.set_aside()
     for stray in snapshot.strays:
         effects += cycle.mend(stray)
-    for waiting in cycle.turns([w for w in ordered if w.pod.uid not in cycle.kept]):
+    for waiting in cycle.turns([w for w in there if w.pod.uid not in cycle.kept]):
         effects += cycle.decide(waiting)
     return tuple(effects)
 
@@ -61,7 +62,7 @@ def plan(snapshot: Snapshot) -> Plan:
 class _Cycle:
     """What one cycle has decided so far: the draft, what was granted, and which classes found no place."""
 
-    def __init__(self, snapshot: Snapshot, ordered: Sequence[Waiting]) -> None:
+    def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.draft = Draft.of(snapshot)
         self.promised: set[Key] = set()
@@ -72,47 +73,63 @@ class _Cycle:
         alone = tuple(waiting for waiting in snapshot.waiting if not starts_together(waiting))
         self.kept = all_kept(snapshot.fleet, alone, snapshot.at)
         self.placed: set[str] = set()
-        self.gangs = by_gang(ordered)
+        self.gangs: dict[Key, list[Waiting]] = {}
+        self.fronts: dict[Key, Waiting | None] = {}
         self.apart: dict[Key, Reason] = {}
         self.homes: dict[Key, frozenset[str]] = {}
         self.governor = _governor(snapshot)
         self.behind: dict[str, Reason] = {}
 
-    def turns(self, ordered: list[Waiting]) -> Iterator[Waiting]:
+    def turns(self, waiting: list[Waiting]) -> Iterator[Waiting]:
         """Who is next, one after the other."""
         if self.governor is None:
-            yield from ordered
+            yield from in_order(waiting)
             return
-        ready = []
-        for waiting in ordered:
-            if has_begun(waiting) or not self._contends(waiting):
-                yield waiting
-            elif not starts_together(waiting) or waiting is self._first(waiting):
-                ready.append(waiting)
-        yield from Turns(self.snapshot, self.governor, self._failure, self.behind).each(ready, self.draft)
+        ready = [self._contends(one) for one in waiting]
+        yield from in_order(one for one, contends in zip(waiting, ready, strict=True) if not contends)
+        turns = Turns(self.snapshot, self.governor, self._failure, self.behind)
+        line = [one for one in compress(waiting, ready) if one.gang is None or self._front(one) in (one, None)]
+        yield from turns.each(line, self.draft)
 
     def _contends(self, waiting: Waiting) -> bool:
-        """Whether it is ready to be placed, and only waits for its turn."""
+        """Whether it is ready to be placed, and only waits for its turn. Remembered while nothing changes."""
         if waiting.gang is not None and starts_together(waiting):
-            mates = self.gangs.get(waiting.gang.key, ())
-            return bool(starters(waiting.gang, [mate for mate in mates if self._lacks_only_devices(mate)]))
-        return self._lacks_only_devices(waiting)
+            return self._front(waiting) is not None
+        tree = self.governor.books.tree if self.governor else None
+        known = waiting.memo.get("contends")
+        if known is None or known[0] is not tree or known[1] is not self.draft.fleet:
+            known = waiting.memo["contends"] = (tree, self.draft.fleet, self._is_ready(waiting))
+        found: bool = known[2]
+        return found
 
-    def _first(self, waiting: Waiting) -> Waiting | None:
-        """The one of a pod's gang who stands in line for all of them."""
-        mates = self.gangs.get(waiting.gang.key, ()) if waiting.gang is not None else ()
-        return next((mate for mate in mates if self._lacks_only_devices(mate)), None)
+    def _front(self, waiting: Waiting) -> Waiting | None:
+        """Who stands in line for all of a pod's gang; None where too few are ready, or it goes first anyhow."""
+        gang = waiting.gang
+        if gang is None or not starts_together(waiting):
+            return None
+        if gang.key not in self.fronts:
+            ready = [mate for mate in self.gangs.get(gang.key, ()) if self._is_ready(mate)]
+            self.fronts[gang.key] = ready[0] if not gang.begun and starters(gang, ready) else None
+        return self.fronts[gang.key]
 
-    def _lacks_only_devices(self, waiting: Waiting) -> bool:
+    def _is_ready(self, waiting: Waiting) -> bool:
         ours = tuple(claim for claim in waiting.claims if claim.ours)
-        lacks = any(claim.allocation is None for claim in ours)
-        return waiting.complete and lacks and self._obstacle(waiting, ours) is None
+        ready = waiting.complete and not under_way(waiting) and any(claim.allocation is None for claim in ours)
+        return ready and self._obstacle(waiting, ours) is None
 
     def _failure(self, waiting: Waiting) -> Reason | None:
         """Why an ask, or one just like it, found no place in this cycle."""
         if waiting.gang is not None and starts_together(waiting):
             return self.apart.get(waiting.gang.key)
         return self.failed.get(self._question(waiting, None))
+
+    def _foregone(self, waiting: Waiting) -> Reason | None:
+        """What is known of a pod without looking any closer: those in front of it, or just like it, found no place."""
+        if self.governor is None:
+            return None
+        known = waiting.memo.get("question")
+        alike = known is not None and known[0] is self.draft.fleet and self._is_plain(waiting)
+        return self.behind.get(waiting.pod.uid) or (self.failed.get(known[1]) if alike and known is not None else None)
 
     def mend(self, stray: Stray) -> Iterator[Effect]:
         """See to a pod that was bound away from its shares; whatever its quota, since it runs."""
@@ -149,10 +166,13 @@ class _Cycle:
             yield from self._alone(waiting)
 
     def _alone(self, waiting: Waiting) -> Iterator[Effect]:
-        pod = waiting.pod
+        pod, foregone = waiting.pod, self._foregone(waiting)
+        if foregone is not None:
+            yield from _hold(pod, foregone)
+            return
         ours = tuple(claim for claim in waiting.claims if claim.ours)
         yield from self._missing_templates(pod)
-        obstacle = self.behind.get(pod.uid) or self._obstacle(waiting, ours)
+        obstacle = self._obstacle(waiting, ours)
         if obstacle is not None:
             yield from _hold(pod, obstacle)
         elif not waiting.complete:
@@ -287,18 +307,22 @@ class _Cycle:
 
     def _question(self, waiting: Waiting, within: Bools | None) -> object:
         """What asks that fail together have in common. Most are told apart by one number."""
-        pod = waiting.pod
-        plain = not (waiting.avoid or pod.uid in self.kept or held(waiting) or (pod.topology and waiting.gang))
-        if plain and "question" in waiting.memo and waiting.memo["question"][0] is self.draft.fleet:
-            return waiting.memo["question"][1]
+        pod, plain, known = waiting.pod, self._is_plain(waiting), waiting.memo.get("question")
+        if plain and known is not None and known[0] is self.draft.fleet:
+            return known[1]
         key = (needs_lacking(waiting), waiting.team, pod.constraints, pod.cpu, pod.memory, pod.others, pod.node)
         if not plain:
             nodes = self._within(waiting, held(waiting)) if within is None else within
             return (*key, self.kept.get(pod.uid), None if nodes is None else nodes.tobytes())
-        known = self.draft.fleet.memo.setdefault("questions", {})
-        number = known.setdefault(key, len(known))
+        numbers = self.draft.fleet.memo.setdefault("questions", {})
+        number = numbers.setdefault(key, len(numbers))
         waiting.memo["question"] = (self.draft.fleet, number)
         return number
+
+    def _is_plain(self, waiting: Waiting) -> bool:
+        """Whether nothing narrows the nodes that come into question for it."""
+        near_gang = waiting.gang is not None and waiting.pod.topology is not None
+        return not (waiting.avoid or waiting.pod.uid in self.kept or near_gang or held(waiting))
 
     def _within(self, waiting: Waiting, has: tuple[Claim, ...]) -> Bools | None:
         """The nodes that come into question: where its other claims are, and none that refused it lately.
@@ -352,7 +376,7 @@ def _governor(snapshot: Snapshot) -> Governor | None:
 
 def _hold(pod: Pod, reason: Reason) -> Iterator[Effect]:
     """A hold, unless the pod says so already."""
-    if pod.verdict != reason:
+    if pod.verdict is not reason and pod.verdict != reason:
         yield Hold(pod, reason)
 
 

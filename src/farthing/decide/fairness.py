@@ -80,8 +80,9 @@ class Line:
         self._queues, self._next = queues, dict.fromkeys(queues, 0)
         self._heaps: dict[int, list[_Entry]] = {}
         self._current: dict[tuple[int, int], _Entry | None] = {}
-        for team in sorted(queues, reverse=True):
-            self._refresh(team)
+        for n in sorted({above for team in queues for above in books.tree.path[team]}, reverse=True):
+            self._send(n, n, self._own(n))
+            self._pass_on(n)
 
     def head(self) -> tuple[int, Waiting] | None:
         """The team whose turn it is, and its ask; None where nobody waits any more."""
@@ -121,10 +122,14 @@ class Line:
     def _refresh(self, team: int) -> None:
         """A team's head or use has changed: let it, and those above it, send their candidates anew."""
         self._send(team, team, self._own(team))
-        for n in self._books.tree.path[team][:-1]:
+        for n in self._books.tree.path[team]:
+            self._pass_on(n)
+
+    def _pass_on(self, n: int) -> None:
+        """Let a team send its best candidate to its parent."""
+        if n:
             best = self._best(n)
-            parent = self._books.tree.parent[n]
-            self._send(parent, n, None if best is None else self._seen(n, best))
+            self._send(self._books.tree.parent[n], n, None if best is None else self._seen(n, best))
 
     def _send(self, to: int, child: int, entry: _Entry | None) -> None:
         self._current[to, child] = entry

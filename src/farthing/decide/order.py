@@ -58,7 +58,10 @@ def team_order(waiting: Iterable[Waiting], queueing: Queueing) -> list[Waiting]:
 
 def came(waiting: Waiting) -> float:
     """When a pod was created, less its head start."""
-    return waiting.pod.created - HEAD_START_SECONDS * waiting.pod.priority
+    if "came" not in waiting.memo:
+        waiting.memo["came"] = waiting.pod.created - HEAD_START_SECONDS * waiting.pod.priority
+    found: float = waiting.memo["came"]
+    return found
 
 
 def jointly(queue: Sequence[_T], window: int, size: Callable[[_T], int]) -> list[_T]:
@@ -83,7 +86,10 @@ def _window(waiting: Waiting) -> tuple[bool, int, int]:
 
 def _size(waiting: Waiting) -> int:
     """What a pod wants of GPUs, in thousandths; what depends on the device counts as half of one."""
-    return sum(_milli(need) for claim in waiting.claims for _, need in needs_of(claim))
+    if "size" not in waiting.memo:
+        waiting.memo["size"] = sum(_milli(need) for claim in waiting.claims for _, need in needs_of(claim))
+    found: int = waiting.memo["size"]
+    return found
 
 
 def _milli(need: Need) -> int:

@@ -1,0 +1,42 @@
+"""A gang has one place in its team's line, and quota for all of its pods or for none."""
+
+from farthing.model.cluster import Owner
+from farthing.model.gang import Member
+from farthing.model.plan import Hold, Place
+from farthing.model.reason import Why
+from tests.builders import asking, node, planned, slice_of
+from tests.teams import quota, team
+
+JOB = Owner("Job", "train", "uid-train")
+
+
+def gang(count, namespace="a", name="train", **more):
+    said = Member(f"id-{name}", f"Job/{name}", size=(count, count))
+    return [asking(f"{name}-{i}", "1", namespace, gang=said, owner=JOB, **more) for i in range(count)]
+
+
+def placed(effects):
+    return {effect.pod.key.name for effect in effects if isinstance(effect, Place)}
+
+
+def test_a_gang_that_its_quota_does_not_hold_waits_whole_and_takes_nothing_of_it():
+    limited = team("a", H100=quota(3, borrowing=0))
+    effects = planned(node(), slice_of("n0", 8), limited, *gang(4, created=1.0), asking("one", "1", "a", created=2.0))
+    assert placed(effects) == {"one"}
+    why = next(e.reason for e in effects if isinstance(e, Hold) and e.pod.key.name == "train-0")
+    assert why.why is Why.QUOTA_EXCEEDED
+    assert "4 pods of its gang start together; 3 would find a place, then: 1 (shared): team a has" in why.sentence
+
+
+def test_a_gang_waits_its_teams_turn_for_all_of_its_pods():
+    teams = [team("a", H100=0), team("b", H100=0)]
+    things = [node(), slice_of("n0", 4), *teams, *gang(3, "a", created=0.0)]
+    singles = [asking(f"b{i}", "1", "b", created=5.0) for i in range(2)]
+    assert placed(planned(*things, *singles)) == {"b0", "b1"}
+
+
+def test_a_gang_within_its_guarantee_goes_before_those_who_borrow():
+    teams = [team("a", H100=3), team("b", H100=0)]
+    singles = [asking(f"b{i}", "1", "b", created=0.0) for i in range(3)]
+    effects = planned(node(), slice_of("n0", 3), *teams, *gang(3, "a", created=9.0), *singles)
+    assert placed(effects) == {"train-0", "train-1", "train-2"}
