@@ -36,6 +36,8 @@ def _asks() -> Iterator[str]:
         (ask.DURATION, "how long it will run, a hint: `2h`", ask.DURATION_EXPECTED),
         (ask.PRIORITY, "its place among its team's pods, higher first: `100`", ask.PRIORITY_EXPECTED),
         (ask.MOVE, "whether a repack may restart it elsewhere; `never`, where absent", ask.MOVE_EXPECTED),
+        (ask.QOS, "how safe from others that want its devices; `burstable`, where absent", ask.QOS_EXPECTED),
+        (ask.CHECKPOINT, "how long before it has to go it is told, to save its work: `2m`", ask.CHECKPOINT_EXPECTED),
         (gang.GANG, "how many pods start together: `8`, `4-8`; as its maker says, where absent", gang.GANG_EXPECTED),
         (gang.GANG_NAME, "which pods are one gang; those of one owner, where absent", gang.GANG_NAME_EXPECTED),
         (gang.TOPOLOGY, "how close together: `required:rack preferred:nvlink`", gang.TOPOLOGY_EXPECTED),
@@ -54,6 +56,10 @@ def _asks() -> Iterator[str]:
         f"`{KEPT}` on a waiting pod says which devices `farthing repack` is freeing for it, and until when they "
         f"are kept; only who is bound to the ClusterRole `{REPACKER}` may write it. Otherwise refused: "
         f"{KEPT_EXPECTED}.\n"
+    )
+    yield (
+        f"`{ask.LEAVE_BY}` is what Farthing writes on a pod that has to go, where that says `{ask.CHECKPOINT}`: the "
+        "instant by which it is evicted.\n"
     )
     yield f"A pod that waits carries the scheduling gate `{GATE}`.\n"
 

@@ -13,14 +13,14 @@ import yaml
 
 from farthing.api import names
 from farthing.model import ask, gang, keep
-from farthing.model.ask import ANNOTATIONS, FORMS, ISOLATIONS, MOVES, VENDORS
+from farthing.model.ask import ANNOTATIONS, FORMS, ISOLATIONS, MOVES, QOSES, VENDORS
 
 _OF_ASKS: Final = (
     "GPU", "GPU_MODEL", "ISOLATION", "DURATION", "PRIORITY", "TEAM", "TEMPLATE_PREFIX", "SHOWN_LONGEST",
     "AMOUNT_LONGEST", "AMOUNT_PATTERN", "AMOUNT_REFUSED", "MODELS_LONGEST", "MODELS_PATTERN", "MODELS_REFUSED",
     "ISOLATION_REFUSED", "PROFILE_ISOLATION_REFUSED", "DURATION_LONGEST", "DURATION_PATTERN", "DURATION_REFUSED",
     "PRIORITY_LONGEST", "PRIORITY_PATTERN", "PRIORITY_REFUSED", "MOVE", "MOVE_REFUSED", "TEAM_PATTERN",
-    "TEAM_REFUSED", "MOST_DEVICES",
+    "TEAM_REFUSED", "MOST_DEVICES", "QOS", "QOS_REFUSED", "CHECKPOINT", "CHECKPOINT_REFUSED", "LEAVE_BY",
 )  # fmt: skip
 
 _OF_GANGS: Final = (
@@ -58,6 +58,7 @@ def _words() -> dict[str, str]:
         "ANNOTATIONS": cel_list(ANNOTATIONS),
         "ISOLATIONS": cel_list(ISOLATIONS),
         "MOVES": cel_list(MOVES),
+        "QOSES": cel_list(QOSES),
         "VENDOR_RESOURCES": cel_list(VENDORS.values()),
     }
 

@@ -40,6 +40,8 @@ def _asks() -> str:
         (ask.DURATION, ask.DURATION_EXPECTED),
         (ask.PRIORITY, ask.PRIORITY_EXPECTED),
         (ask.MOVE, ask.MOVE_EXPECTED),
+        (ask.QOS, ask.QOS_EXPECTED),
+        (ask.CHECKPOINT, ask.CHECKPOINT_EXPECTED),
         (gang.GANG, gang.GANG_EXPECTED),
         (gang.GANG_NAME, gang.GANG_NAME_EXPECTED),
         (gang.TOPOLOGY, gang.TOPOLOGY_EXPECTED),

@@ -10,6 +10,7 @@
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import compress
 from typing import Final
 
@@ -29,7 +30,8 @@ from farthing.decide.order import in_order, under_way
 from farthing.decide.place import Placement
 from farthing.decide.quota import Books
 from farthing.decide.release import held, node_of, releases
-from farthing.decide.turns import Turns
+from farthing.decide.soon import Soon
+from farthing.decide.turns import PASSING, Turns
 from farthing.model.ask import TEMPLATE_PREFIX, ask_of_template
 from farthing.model.cluster import Allocation, Claim, Key, Pod
 from farthing.model.plan import Effect, Hold, MakeTemplate, Place, Plan, Release, Ungate
@@ -42,8 +44,33 @@ _PENDING_SECONDS: Final = 10.0
 """Kubernetes makes claims in milliseconds; only after this a pod is told that it waits for them."""
 
 
+MOST_STUCK: Final = 1000
+"""For so many that are stuck somebody may have to go in one round; for the others in the next."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stuck:
+    """An ask that found no place, though it may when others end: a pod, or those of a `gang` that start together."""
+
+    asking: tuple[Asking, ...]
+    gang: Gang | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """A plan, and who is left without a place, in the order of the line; the first of them, where there are teams."""
+
+    effects: Plan
+    stuck: tuple[Stuck, ...]
+
+
 def plan(snapshot: Snapshot) -> Plan:
-    """Say what should happen next; change nothing."""
+    """Say what should happen next; change nothing but the snapshot's columns."""
+    return decide(snapshot).effects
+
+
+def decide(snapshot: Snapshot) -> Decision:
+    """Say what should happen next, and who is stuck."""
     effects = list(releases(snapshot))
     going_back = {effect.claim.key for effect in effects if isinstance(effect, Release)}
     cycle = _Cycle(snapshot)
@@ -56,7 +83,7 @@ def plan(snapshot: Snapshot) -> Plan:
         effects += cycle.mend(stray)
     for waiting in cycle.turns([w for w in there if w.pod.uid not in cycle.kept]):
         effects += cycle.decide(waiting)
-    return tuple(effects)
+    return Decision(tuple(effects), tuple(cycle.stuck))
 
 
 class _Cycle:
@@ -79,6 +106,8 @@ class _Cycle:
         self.homes: dict[Key, frozenset[str]] = {}
         self.governor = _governor(snapshot)
         self.behind: dict[str, Reason] = {}
+        self.stuck: list[Stuck] = []
+        self.soon = Soon(snapshot.leaving)
 
     def turns(self, waiting: list[Waiting]) -> Iterator[Waiting]:
         """Who is next, one after the other."""
@@ -168,6 +197,8 @@ class _Cycle:
     def _alone(self, waiting: Waiting) -> Iterator[Effect]:
         pod, foregone = waiting.pod, self._foregone(waiting)
         if foregone is not None:
+            if pod.uid not in self.behind:
+                self._stuck(foregone, [waiting])
             yield from _hold(pod, foregone)
             return
         ours = tuple(claim for claim in waiting.claims if claim.ours)
@@ -202,6 +233,7 @@ class _Cycle:
         found = self._all_placed(gang, [self._asking(mate) for mate in chosen])
         if isinstance(found, Reason):
             self.apart[gang.key] = found
+            self._stuck(found, chosen, gang)
             yield from (effect for mate in ready for effect in _hold(mate.pod, found))
             return
         yield from found
@@ -302,15 +334,33 @@ class _Cycle:
                 return
             reason = making_room(draft.fleet, kept) if kept else not_found(draft, self.governor, waiting, needs)
             self.failed[question] = reason
+        self._stuck(self.failed[question], [waiting])
         yield from (Release(claim, self.failed[question]) for claim in has)
         yield from _hold(pod, self.failed[question])
+
+    def _stuck(self, reason: Reason, those: list[Waiting], gang: Gang | None = None) -> None:
+        """Note who found no place, and keep for them what others are just leaving."""
+        if self.governor is None or reason.why not in PASSING or len(self.stuck) >= MOST_STUCK:
+            return
+        asking = tuple(self._asking(one) for one in those)
+        self.stuck.append(Stuck(asking, gang))
+        self.soon.keep(self.draft, self.governor, asking, gang)
 
     def _question(self, waiting: Waiting, within: Bools | None) -> object:
         """What asks that fail together have in common. Most are told apart by one number."""
         pod, plain, known = waiting.pod, self._is_plain(waiting), waiting.memo.get("question")
         if plain and known is not None and known[0] is self.draft.fleet:
             return known[1]
-        key = (needs_lacking(waiting), waiting.team, pod.constraints, pod.cpu, pod.memory, pod.others, pod.node)
+        key = (
+            needs_lacking(waiting),
+            waiting.team,
+            pod.constraints,
+            pod.cpu,
+            pod.memory,
+            pod.others,
+            pod.node,
+            pod.qos,
+        )
         if not plain:
             nodes = self._within(waiting, held(waiting)) if within is None else within
             return (*key, self.kept.get(pod.uid), None if nodes is None else nodes.tobytes())

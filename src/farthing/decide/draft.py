@@ -1,6 +1,6 @@
 """A snapshot to plan in: what is left, with what this plan has already given taken off."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,20 +89,35 @@ class Draft:
     def take(self, device: int, need: Need, team: str) -> None:
         """Take what the need takes of a device."""
         compute, memory = eligible(self.fleet, need).amounts(device)
+        if not self.fleet.multi[device]:
+            compute, memory = int(self.fleet.compute[device]), int(self.fleet.memory[device])
+        others = extras(need, self.fleet.extras.get(device, ()))
+        self._occupy(device, compute, memory, others, need.isolation, team)
+
+    def hold(self, allocation: Allocation) -> None:
+        """Take what an allocation takes of devices."""
+        for i, result in self._results(allocation):
+            consumed = dict(result.consumed)
+            others = {name: consumed.get(name, capacity.value) for name, capacity in self.fleet.extras.get(i, ())}
+            compute, memory = consumption(self.fleet, i, result)
+            self._occupy(i, compute, memory, others, allocation.isolation, allocation.team)
+
+    def _occupy(
+        self, device: int, compute: int, memory: int, others: Mapping[str, int], isolation: str, team: str
+    ) -> None:
         free = self.free
         self.changed.append(int(self.fleet.node_of[device]))
         if not free.users[device]:
             self._count(device, -1)
-        whole = not self.fleet.multi[device]
-        self._add(free.compute, device, -int(self.fleet.compute[device] if whole else compute))
-        self._add(free.memory, device, -int(self.fleet.memory[device] if whole else memory))
+        self._add(free.compute, device, -compute)
+        self._add(free.memory, device, -memory)
         self._add(free.users, device, 1)
-        self._set(free.mode, device, free.mode[device] | LEVEL_BIT[need.isolation])
+        level = next((bit for name, bit in LEVEL_BIT.items() if name == isolation), LEVEL_BIT["shared"])
+        self._set(free.mode, device, free.mode[device] | level)
         self._set(free.team, device, self.teams.setdefault(team, len(self.teams)))
-        others = self.fleet.extras.get(device, ())
-        for name, amount in extras(need, others).items():
-            left = free.extras.get((device, name), dict(others)[name].value)
-            self._set(free.extras, (device, name), left - amount)
+        known = dict(self.fleet.extras.get(device, ()))
+        for name, amount in others.items():
+            self._set(free.extras, (device, name), free.extras.get((device, name), known[name].value) - amount)
 
     def settle_on(self, node: int, pod: Pod) -> None:
         """Take the room that a pod takes on a node."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Final
 
-from farthing.decide.order import came
+from farthing.decide.order import came, is_spot
 from farthing.decide.quota import Books, Charge
 from farthing.state.snapshot import Waiting
 from farthing.state.teams import Numbers, Tree
@@ -23,8 +23,8 @@ SCALE: Final = 10**9
 WEIGHTLESS: Final = 1 << 80
 """The share of a team without weight that borrows: behind everybody who has one."""
 
-WITHIN, BORROWS = range(2)
-"""The first thing that counts: whether an ask is within what its team is guaranteed."""
+WITHIN, BORROWS, SPOT = range(3)
+"""The first thing that counts: whether an ask is within what its team is guaranteed. Spot asks never use that."""
 
 Costs = Callable[[int, Waiting], Sequence[Charge]]
 """What an ask of a team may cost: one charge for each class of devices that would do."""
@@ -149,12 +149,13 @@ class Line:
         if i >= len(queue):
             return None
         charges = self._costs(team, queue[i])
-        within = next((charge for charge in charges if self._books.within(team, charge)), None)
+        spot = is_spot(queue[i])
+        within = next((charge for charge in charges if not spot and self._books.within(team, charge)), None)
         if within is not None:
             return _Entry((WITHIN, 0, came(queue[i]), team), team, team, within)
         shares = [(self._own_share(team, charge), charge) for charge in charges]
         lowest, charge = min(shares, default=(WEIGHTLESS, ()))
-        return _Entry((BORROWS, lowest, came(queue[i]), team), team, team, charge)
+        return _Entry((SPOT if spot else BORROWS, lowest, came(queue[i]), team), team, team, charge)
 
     def _own_share(self, team: int, charge: Charge) -> int:
         if self._books.tree.children[team]:

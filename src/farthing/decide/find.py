@@ -18,7 +18,7 @@ def find(
     if governor is None:
         return place(draft, waiting.pod, needs, waiting.team, within)
     team = governor.team(waiting)
-    for masks in governor.choices(team, needs):
+    for masks in governor.choices(team, needs, guaranteed=waiting.pod.qos == "guaranteed"):
         found = place(draft, waiting.pod, needs, waiting.team, within, masks)
         if found is not None:
             charge = charge_of(draft.fleet, governor.books.tree, needs, found.devices)
@@ -45,5 +45,5 @@ def not_found(draft: Draft, governor: Governor | None, waiting: Waiting, needs: 
     lasting = next(filter(None, (never(draft.fleet, need) for need in needs)), None)
     if governor is None or lasting is not None:
         return lasting or why_not(draft, waiting.pod, needs, waiting.team)
-    lacking = governor.why_not(governor.team(waiting), needs)
+    lacking = governor.why_not(governor.team(waiting), needs, guaranteed=waiting.pod.qos == "guaranteed")
     return lacking or why_not(draft, waiting.pod, needs, waiting.team)

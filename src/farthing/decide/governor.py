@@ -44,16 +44,22 @@ class Governor:
         """What an ask may cost, by class; of several needs the first speaks for all."""
         return tuple(option.charge for option in self.options(team, needs[0])) if needs else ()
 
-    def choices(self, team: int, needs: tuple[Need, ...]) -> list[Masks]:
-        """Devices to try, those within what is guaranteed before those that are borrowed. None: quota allows none."""
+    def choices(self, team: int, needs: tuple[Need, ...], *, guaranteed: bool = False) -> list[Masks]:
+        """Devices to try, those within what is guaranteed before those that are borrowed. None: quota allows none.
+
+        Nothing is borrowed where only what is `guaranteed` will do.
+        """
         allowed = [[o for o in self.options(team, need) if self.books.allows(team, o.charge)] for need in needs]
         if not all(allowed):
             return []
         within = [[o for o in options if self.books.within(team, o.charge)] for options in allowed]
+        if guaranteed and not all(within):
+            return []
         wide = tuple(self._mask(team, need, options) for need, options in zip(needs, allowed, strict=True))
         if not all(within) or all(len(a) == len(b) for a, b in zip(allowed, within, strict=True)):
             return [wide]
-        return [tuple(self._mask(team, need, options) for need, options in zip(needs, within, strict=True)), wide]
+        narrow = tuple(self._mask(team, need, options) for need, options in zip(needs, within, strict=True))
+        return [narrow] if guaranteed else [narrow, wide]
 
     def _mask(self, team: int, need: Need, options: list[Option]) -> Bools | None:
         if self._permitted[team] is None and len(options) == len(self.options(team, need)):
@@ -78,9 +84,13 @@ class Governor:
                 return Reason(Why.NOT_ALLOWED, f"{need}: team {limit.name} allows models {', '.join(limit.models)}")
         return None
 
-    def why_not(self, team: int, needs: tuple[Need, ...]) -> Reason | None:
+    def why_not(self, team: int, needs: tuple[Need, ...], *, guaranteed: bool = False) -> Reason | None:
         """The number that quota lacks, by the class of which least is lacking; None where it lacks none."""
         for need in needs:
+            if guaranteed and not any(self.books.within(team, option.charge) for option in self.options(team, need)):
+                name = self.books.tree.teams[team].name
+                sentence = f"{need}: it runs only within what team {name} is guaranteed, and too little of that is left"
+                return Reason(Why.QUOTA_EXCEEDED, sentence)
             bindings = [self.books.binding(team, option.charge) for option in self.options(team, need)]
             if bindings and None not in bindings:
                 found = [binding for binding in bindings if binding is not None]

@@ -5,8 +5,8 @@ an older pod of the same priority may only be overtaken by larger ones that came
 fewer than WINDOW of them at a time. Pods that were let go already keep their turn, and what a gang that was let go has
 lost is replaced before anybody else gets anything.
 
-Where there are teams, priority counts within a team only, and as a head start: who waits long enough goes before
-whoever came later, whatever their priority.
+Spot pods come last. Where there are teams, priority counts within a team only, and as a head start: who waits long
+enough goes before whoever came later, whatever their priority.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -32,9 +32,9 @@ WINDOW_SECONDS: Final = 30
 
 def in_order(waiting: Iterable[Waiting]) -> list[Waiting]:
     """Those under way first, then higher priority, then the older, the larger first within a window, then by name."""
-    queue = sorted(waiting, key=lambda w: (not has_begun(w), -w.pod.priority, w.pod.created, w.pod.key))
+    queue = sorted(waiting, key=lambda w: (not has_begun(w), is_spot(w), -w.pod.priority, w.pod.created, w.pod.key))
     found: list[Waiting] = []
-    for (on_its_way, _, _), together in groupby(queue, key=_window):
+    for (on_its_way, *_), together in groupby(queue, key=_window):
         mates = list(together)
         found += mates if on_its_way else jointly(mates, WINDOW, _size)
     return found
@@ -49,11 +49,16 @@ AGED_SECONDS: Final = 600
 
 def team_order(waiting: Iterable[Waiting], queueing: Queueing) -> list[Waiting]:
     """A team's own order: who came first, counted with its head start; unless Strict, the larger first in a window."""
-    queue = sorted(waiting, key=lambda w: (came(w), w.pod.key))
+    queue = sorted(waiting, key=lambda w: (is_spot(w), came(w), w.pod.key))
     if queueing is Queueing.STRICT:
         return queue
-    windows = groupby(queue, key=lambda w: (came(w) // WINDOW_SECONDS, w.pod.priority))
+    windows = groupby(queue, key=lambda w: (is_spot(w), came(w) // WINDOW_SECONDS, w.pod.priority))
     return [one for _, together in windows for one in jointly(list(together), WINDOW, _size)]
+
+
+def is_spot(waiting: Waiting) -> bool:
+    """Whether it runs only on what nobody else wants, and so comes after everybody else."""
+    return waiting.pod.qos == "spot"
 
 
 def came(waiting: Waiting) -> float:
@@ -80,8 +85,8 @@ def has_begun(waiting: Waiting) -> bool:
     return under_way(waiting) or (waiting.gang is not None and waiting.gang.broken)
 
 
-def _window(waiting: Waiting) -> tuple[bool, int, int]:
-    return has_begun(waiting), waiting.pod.priority, int(waiting.pod.created // WINDOW_SECONDS)
+def _window(waiting: Waiting) -> tuple[bool, bool, int, int]:
+    return has_begun(waiting), is_spot(waiting), waiting.pod.priority, int(waiting.pod.created // WINDOW_SECONDS)
 
 
 def _size(waiting: Waiting) -> int:

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from farthing.kube.connection import Connection, Json, PatchKind, sleep_after
-from farthing.kube.convert import LEAVE_BY, PLACED_CONDITION
+from farthing.kube.convert import PLACED_CONDITION
 from farthing.kube.resources import CLAIMS, PODS, claim_path, pod_path, slice_path, templates_path
 from farthing.kube.share import config_entry, share_in_force, share_of_ask
-from farthing.model.ask import Ask, ask_of_template
+from farthing.model.ask import LEAVE_BY, Ask, ask_of_template
 from farthing.model.cluster import DEVICE_CLASS, GATE, Allocation, Claim, Key, Pod, Result
 from farthing.model.errors import ConflictError, ExistsError, NotFoundError, PermanentError, TransientError
 from farthing.model.keep import stamp

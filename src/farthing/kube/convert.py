@@ -19,6 +19,7 @@ from farthing.model.ask import (
     CHECKPOINT,
     DURATION,
     ISOLATIONS,
+    LEAVE_BY,
     MOVE,
     PRIORITY,
     QOS,
@@ -38,7 +39,6 @@ from farthing.model.quantity import floor_units, milli_units, whole_units
 from farthing.model.reason import Reason, Why
 
 PLACED_CONDITION = "farthing.dev/Placed"
-LEAVE_BY = "farthing.dev/leave-by"
 FINALIZER = "resource.kubernetes.io/delete-protection"
 
 _UNSCHEDULABLE = model.Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")

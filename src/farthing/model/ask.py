@@ -24,6 +24,9 @@ PRIORITY: Final = "farthing.dev/priority"
 MOVE: Final = "farthing.dev/move"
 QOS: Final = "farthing.dev/qos"
 CHECKPOINT: Final = "farthing.dev/checkpoint-signal"
+LEAVE_BY: Final = "farthing.dev/leave-by"
+"""What the spoke writes on a pod that it lets go: the instant. A pod may see it in a downwardAPI volume."""
+
 TEAM: Final = "farthing.dev/team"
 
 ANNOTATIONS: Final = (GPU, GPU_MODEL, ISOLATION, DURATION, PRIORITY, MOVE, QOS, CHECKPOINT, GANG, GANG_NAME, TOPOLOGY)

@@ -6,19 +6,21 @@ Everything the spoke knows it learned from the API server, and learns again when
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 import structlog
 
-from farthing.decide.cycle import plan
+from farthing.decide.cycle import Decision, decide
+from farthing.decide.preempt import preempt
 from farthing.kube.apply import Applier
 from farthing.kube.watch import Inbox
 from farthing.model.errors import ConflictError, FarthingError, NotFoundError
-from farthing.model.plan import Effect, Hold, MakeTemplate, Observation, Place, Plan, Release
+from farthing.model.plan import Effect, Hold, MakeTemplate, Observation, Place, Plan, Preempt, Release
 from farthing.model.reason import Reason
 from farthing.spoke.events import Events
 from farthing.spoke.metrics import Metrics
+from farthing.state.residents import gangs_of, residents
 from farthing.state.snapshot import Snapshot
 from farthing.state.world import World
 
@@ -35,6 +37,12 @@ AT_ONCE: Final = 48
 
 RETELL_SECONDS: Final = 30.0
 """A pod that waits for the same reason is told new numbers at most so often."""
+
+PREEMPT_SECONDS: Final = 1.0
+"""So often, at most, it is looked at who has to go for those who are stuck."""
+
+UNWILLING_SECONDS: Final = 30.0
+"""Who could not be evicted, for a PodDisruptionBudget, say, is left alone for so long; others may go instead."""
 
 RETRY_SECONDS: Final = 2.0
 """What failed is left alone for so long."""
@@ -73,7 +81,8 @@ class Loop:
         self._tasks: set[asyncio.Task[None]] = set()
         self._told: dict[str, tuple[Reason, float]] = {}
         self._failed: dict[object, float] = {}
-        self._swept = self._shown = float("-inf")
+        self._swept = self._shown = self._preempted = float("-inf")
+        self._unwilling: dict[str, float] = {}
         self._again = asyncio.Event()
 
     async def run(self) -> None:
@@ -107,10 +116,12 @@ class Loop:
             self._told = {uid: told for uid, told in self._told.items() if start - told[1] < RETELL_SECONDS}
         # 3. freeze
         snapshot = self.world.snapshot(at)
-        # 4. decide
-        decided = plan(snapshot)
+        # 4. decide, and now and then who has to go for those who are stuck
+        before = self._before_preempting(snapshot, start)
+        decided = decide(snapshot)
+        gone = self._preempting(before, decided) if before is not None else ()
         # 5. carry out
-        for effect in self._worth_writing(decided, start):
+        for effect in self._worth_writing((*decided.effects, *gone), start):
             self._launch(effect)
         # 6. tell
         if self.meter is not None:
@@ -121,6 +132,21 @@ class Loop:
             self._shown = start
             self._show(snapshot)
         return took
+
+    def _before_preempting(self, snapshot: Snapshot, start: float) -> Snapshot | None:
+        """The snapshot as it is before it is decided on, where it is time to look who has to go."""
+        if snapshot.tree is None or start - self._preempted < PREEMPT_SECONDS:
+            return None
+        return replace(snapshot, free=snapshot.free.copy())
+
+    def _preempting(self, before: Snapshot, decided: Decision) -> Plan:
+        """Who has to go. Looked at once in a while, since it looks at everybody who runs."""
+        if not decided.stuck and not before.leaving:
+            return ()
+        self._preempted = self.clocks.steady()
+        self._unwilling = {uid: until for uid, until in self._unwilling.items() if until > self._preempted}
+        running = residents(self.world)
+        return preempt(before, decided, running, gangs_of(self.world, running), self._unwilling.keys())
 
     def _believe(self, news: Observation, at: float) -> None:
         self.world.fold(news, at)
@@ -166,6 +192,8 @@ class Loop:
             _log.debug("overtaken by events", effect=kind, error=str(error))
         except FarthingError as error:
             self._failed[_key(effect)] = self.clocks.steady()
+            if isinstance(effect, Preempt):
+                self._unwilling[effect.pod.uid] = self.clocks.steady() + UNWILLING_SECONDS
             _log.warning("not carried out", effect=kind, error=str(error))
         finally:
             self.world.settle(effect, self.clocks.now())
@@ -179,6 +207,8 @@ class Loop:
             self._told[pod.uid] = (reason, self.clocks.steady())
             if pod.verdict is None or pod.verdict.why is not reason.why:
                 await self.events.tell(pod, reason, "Holding", warning=True)
+        elif isinstance(effect, Preempt):
+            await self.events.tell(effect.pod, effect.reason, "Preempting", warning=True)
         elif isinstance(effect, Place):
             self._told.pop(effect.pod.uid, None)
 
@@ -203,7 +233,7 @@ def _key(effect: Effect) -> object:
             return ("release", claim.key)
         case MakeTemplate(key=key):
             return ("template", key)
-        case Place(pod=pod) | Hold(pod=pod):
+        case Place(pod=pod) | Hold(pod=pod) | Preempt(pod=pod):
             return (type(effect), pod.uid)
         case _:
             return effect

@@ -1,0 +1,331 @@
+"""Who has to go, so that those with the better right to their devices start: see `rights`.
+
+For each ask that found no place, in the order of the line: pods that may be taken from are let go in thought, those
+first that cost least, until the ask finds a place; whoever need not have gone stays. What costs least is a spot pod,
+then whoever breaks no gang, then the lower priority, then the least work lost. Of a gang that needs all of its pods
+all go, or none.
+
+Nothing is done here. Those who were told to go already count as gone: nobody else is told to go for the same ask.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import merge
+from itertools import islice
+from typing import Final
+
+from farthing.decide.charge import charge_of_allocation, times, total
+from farthing.decide.cycle import Decision
+from farthing.decide.draft import Draft
+from farthing.decide.find import find, settle
+from farthing.decide.gang import Asking, place_together
+from farthing.decide.governor import Governor
+from farthing.decide.keep import kept_for, set_aside
+from farthing.decide.movable import lost_seconds, milli_held
+from farthing.decide.quota import Books, Charge
+from farthing.decide.rights import Claimant, right
+from farthing.model.plan import Place, Preempt
+from farthing.model.reason import Reason, Why
+from farthing.state.gangs import Gang
+from farthing.state.snapshot import Resident, Snapshot
+
+MOST: Final = 256
+"""So many pods, or gangs, are let go for one ask at most."""
+
+ALONE: Final = 64
+"""Before several are let go, it is tried with so many pods each by itself."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unit:
+    """Pods that go together: one, or all of a gang that needs all. `cost` puts those first that cost least."""
+
+    residents: tuple[Resident, ...]
+    team: int
+    charge: Charge
+    cost: tuple[object, ...]
+
+
+def preempt(
+    snapshot: Snapshot,
+    decided: Decision,
+    residents: Iterable[Resident],
+    gangs: Mapping[str, Gang],
+    unwilling: Collection[str] = (),
+) -> tuple[Preempt, ...]:
+    """Who has to go for whom. `snapshot` is as it was before `decided` was decided on it.
+
+    `gangs` are those of the residents, by uid. `unwilling` are the uids of pods that cannot be evicted now.
+    Nobody where there are no teams.
+    """
+    due = tuple(_go(one, snapshot.at) for one in snapshot.leaving if _is_due(one, snapshot.at, unwilling))
+    books = Books.of(snapshot)
+    if books is None or not decided.stuck:
+        return due
+    draft = Draft.of(snapshot)
+    _follow(draft, books, snapshot, decided)
+    leaving = {one.pod.uid for one in snapshot.leaving}
+    staying = [one for one in residents if not one.pod.deleting and one.pod.uid not in leaving | set(unwilling)]
+    search = _Search(draft, Governor(snapshot.fleet, books), units_of(draft, books, staying, gangs, snapshot.at))
+    found = (search.victims(stuck.asking, stuck.gang) for stuck in decided.stuck)
+    return (*due, *(effect for one in found for effect in _told(one, snapshot.at)))
+
+
+def _is_due(resident: Resident, at: float, unwilling: Collection[str]) -> bool:
+    pod = resident.pod
+    return not pod.deleting and pod.uid not in unwilling and (pod.leave_by is None or pod.leave_by <= at)
+
+
+def _go(resident: Resident, at: float) -> Preempt:
+    """The end of the notice that a pod was given."""
+    pod = resident.pod
+    reason = pod.verdict or Reason(Why.PREEMPTED, f"its time was up at {at:.0f}")
+    return Preempt(pod, pod.key, reason)
+
+
+def _follow(draft: Draft, books: Books, snapshot: Snapshot, decided: Decision) -> None:
+    """What is left when those who were placed are there, and those who were told to go are gone."""
+    placed = [effect for effect in decided.effects if isinstance(effect, Place) and effect.grants]
+    for effect in placed:
+        for grant in effect.grants:
+            draft.hold(grant.allocation)
+            charge = charge_of_allocation(draft.fleet, books.tree, grant.allocation)
+            books.take(books.tree.at(grant.allocation.team), charge)
+        if not effect.pod.node:
+            draft.settle_on(draft.fleet.node_index[effect.node], effect.pod)
+    uids = {effect.pod.uid for effect in placed}
+    for waiting in snapshot.waiting:
+        kept = kept_for(snapshot.fleet, waiting.pod, snapshot.at) if waiting.pod.uid not in uids else None
+        if kept is not None:
+            set_aside(draft, kept, waiting.pod)
+    for resident in snapshot.leaving:
+        let_go(draft, resident)
+        books.give_back(books.tree.at(resident.team), charge_held(draft, books, resident))
+
+
+def charge_held(draft: Draft, books: Books, resident: Resident) -> Charge:
+    """What a pod's team is charged for what it holds."""
+    held = (claim.allocation for claim in resident.claims if claim.allocation is not None)
+    return total([charge_of_allocation(draft.fleet, books.tree, allocation) for allocation in held])
+
+
+def let_go(draft: Draft, resident: Resident) -> None:
+    """Let a pod not be there."""
+    for claim in resident.claims:
+        if claim.allocation is not None:
+            draft.give_back(claim.allocation)
+    node = draft.fleet.node_index.get(resident.pod.node)
+    if node is not None:
+        draft.leave(node, resident.pod)
+
+
+# Who could go -----------------------------------------------------------------------------------------------------
+
+
+def units_of(
+    draft: Draft, books: Books, residents: Iterable[Resident], gangs: Mapping[str, Gang], at: float
+) -> dict[int, list[Unit]]:
+    """Who can go together, by team, those that cost least first."""
+    alone: list[tuple[Resident, ...]] = []
+    together: dict[object, list[Resident]] = defaultdict(list)
+    for resident in residents:
+        gang = gangs.get(resident.pod.uid)
+        if gang is None:
+            alone.append((resident,))
+        else:
+            together[gang.key].append(resident)
+    for mates in together.values():
+        alone += _split(gangs[mates[0].pod.uid], mates)
+    found: dict[int, list[Unit]] = defaultdict(list)
+    for one in alone:
+        team = books.tree.at(one[0].team)
+        charge = total([charge_held(draft, books, resident) for resident in one])
+        found[team].append(Unit(one, team, charge, _cost(draft, one, at)))
+    for units in found.values():
+        units.sort(key=lambda unit: unit.cost)
+    return found
+
+
+def _split(gang: Gang, mates: list[Resident]) -> Iterator[tuple[Resident, ...]]:
+    """Of a gang, those that it can do without one by one, the youngest first; the others all together."""
+    spare = {role.name: gang.started[role.name] - role.least for role in gang.roles}
+    core = []
+    for mate in sorted(mates, key=lambda one: (-one.pod.created, one.pod.key)):
+        role = mate.pod.gang.role if mate.pod.gang is not None else ""
+        if spare.get(role, 0) > 0:
+            spare[role] -= 1
+            yield (mate,)
+        else:
+            core.append(mate)
+    if core:
+        yield tuple(core)
+
+
+def _cost(draft: Draft, one: Sequence[Resident], at: float) -> tuple[object, ...]:
+    """What is lost when these go. A pod that is given notice can save its work, and loses none."""
+    milli = [milli_held(draft.fleet, resident) for resident in one]
+    lost = sum(
+        held * (0 if resident.pod.notice else lost_seconds(resident.pod, at))
+        for held, resident in zip(milli, one, strict=True)
+    )
+    pods = [resident.pod for resident in one]
+    return (
+        any(pod.qos != "spot" for pod in pods),
+        len(pods) > 1,
+        max(pod.priority for pod in pods),
+        lost,
+        sum(milli),
+        -min(pod.started or pod.created for pod in pods),
+        str(pods[0].key),
+    )
+
+
+# Who has to go ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Victims:
+    """Who goes for an ask, each with the rule."""
+
+    asking: Asking
+    units: tuple[tuple[Unit, str], ...] = ()
+
+
+def _told(found: _Victims, at: float) -> Iterator[Preempt]:
+    pod = found.asking.waiting.pod
+    for unit, rule in found.units:
+        for resident in unit.residents:
+            reason = Reason(Why.PREEMPTED, f"for {pod.key}: {rule}")
+            notice = resident.pod.notice
+            yield Preempt(resident.pod, pod.key, reason, at + notice if notice else None)
+
+
+class _Search:
+    """The search of one round: every ask finds what those before it left."""
+
+    def __init__(self, draft: Draft, governor: Governor, units: dict[int, list[Unit]]) -> None:
+        self.draft, self.governor, self.books = draft, governor, governor.books
+        self.units = units
+        self.gone: set[Unit] = set()
+        self.hopeless: set[object] = set()
+
+    def victims(self, asking: Sequence[Asking], gang: Gang | None) -> _Victims:
+        """Who goes for an ask; then it counts as placed. Nobody where it has room, or none can be made."""
+        first = asking[0]
+        nobody = _Victims(first)
+        question = (first.waiting.pod.priority, first.waiting.pod.qos, tuple(one.question for one in asking))
+        if question in self.hopeless:
+            return nobody
+        if self._fits(asking, gang):
+            return nobody
+        chosen = self._fewest(asking, gang)
+        if chosen is None:
+            self.hopeless.add(question)
+            return nobody
+        for unit, _ in chosen:
+            self._go(unit)
+        self.gone.update(unit for unit, _ in chosen)
+        self._fits(asking, gang)
+        return _Victims(first, tuple(chosen))
+
+    def _fits(self, asking: Sequence[Asking], gang: Gang | None) -> bool:
+        """Whether an ask finds a place now, which is then taken."""
+        if gang is not None:
+            return isinstance(place_together(self.draft, self.governor, gang, asking), tuple)
+        one = asking[0]
+        found = find(self.draft, self.governor, one.waiting, one.needs, one.within)
+        if found is not None:
+            settle(self.draft, self.governor, one.waiting, one.needs, found)
+        return found is not None
+
+    def _claimant(self, asking: Sequence[Asking]) -> Claimant:
+        first = asking[0]
+        team = self.governor.team(first.waiting)
+        charges = self.governor.charges(team, first.needs)
+        return Claimant(first.waiting.pod, team, tuple(times(len(asking), charge) for charge in charges))
+
+    def _fewest(self, asking: Sequence[Asking], gang: Gang | None) -> list[tuple[Unit, str]] | None:
+        """As few as will do: one by itself, or those who cost least until it fits, less whoever need not go."""
+        claimant = self._claimant(asking)
+        if len(asking) == 1:
+            single = (unit for unit in self._candidates() if len(unit.residents) == 1)
+            for unit in islice(single, ALONE):
+                rule = self._rule(claimant, unit)
+                if rule and self._would_fit([(unit, rule)], asking, gang):
+                    return [(unit, rule)]
+        chosen = self._enough(claimant, asking, gang)
+        return None if chosen is None else self._less(chosen, asking, gang)
+
+    def _candidates(self) -> Iterator[Unit]:
+        lists = ((unit for unit in units if unit not in self.gone) for units in self.units.values())
+        return merge(*lists, key=lambda unit: unit.cost)
+
+    def _rule(self, claimant: Claimant, unit: Unit) -> str:
+        """The rule by which all of a unit may be taken from; the last one's speaks for all."""
+        rule = ""
+        for resident in unit.residents:
+            rule = right(self.books, claimant, resident.pod, unit.team, unit.charge)
+            if not rule:
+                return ""
+        return rule
+
+    def _enough(self, claimant: Claimant, asking: Sequence[Asking], gang: Gang | None) -> list[tuple[Unit, str]] | None:
+        """Those who cost least, until the ask fits. Whether it does is looked at after 1, 2, 4, 8 ... of them."""
+        mark, chosen, look_at = self.draft.mark(), [], 1
+        fits = False
+        for unit in self._candidates():
+            rule = self._rule(claimant, unit)
+            if not rule:
+                continue
+            self._go(unit)
+            chosen.append((unit, rule))
+            if len(chosen) in (look_at, MOST):
+                look_at *= 2
+                fits = self._tries(asking, gang)
+            if fits or len(chosen) >= MOST:
+                break
+        fits = fits or (bool(chosen) and self._tries(asking, gang))
+        self.draft.back_to(mark)
+        for unit, _ in chosen:
+            self.books.take(unit.team, unit.charge)
+        return chosen if fits else None
+
+    def _less(
+        self, chosen: list[tuple[Unit, str]], asking: Sequence[Asking], gang: Gang | None
+    ) -> list[tuple[Unit, str]]:
+        """Without whoever need not go: halves, quarters and so on, and in the end each, the dearest first."""
+        size = max(1, len(chosen) // 2)
+        while True:
+            end = len(chosen)
+            while end > 0:
+                fewer = chosen[: max(0, end - size)] + chosen[end:]
+                if fewer and self._would_fit(fewer, asking, gang):
+                    chosen = fewer
+                end = min(end - size, len(chosen))
+            if size == 1:
+                return chosen
+            size //= 2
+
+    def _would_fit(self, chosen: Sequence[tuple[Unit, str]], asking: Sequence[Asking], gang: Gang | None) -> bool:
+        mark = self.draft.mark()
+        for unit, _ in chosen:
+            self._go(unit)
+        fits = self._tries(asking, gang)
+        self.draft.back_to(mark)
+        for unit, _ in chosen:
+            self.books.take(unit.team, unit.charge)
+        return fits
+
+    def _tries(self, asking: Sequence[Asking], gang: Gang | None) -> bool:
+        """Whether an ask fits, and nothing taken."""
+        mark, before = self.draft.mark(), self.books.copy()
+        fits = self._fits(asking, gang)
+        self.draft.back_to(mark)
+        self.books.usage[:], self.books.held[:] = before.usage, before.held
+        return fits
+
+    def _go(self, unit: Unit) -> None:
+        for resident in unit.residents:
+            let_go(self.draft, resident)
+        self.books.give_back(unit.team, unit.charge)

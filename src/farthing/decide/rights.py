@@ -1,0 +1,77 @@
+"""Who may take devices from whom, and by which rule. Nothing here looks at where devices are.
+
+    spot       whoever is not spot takes from spot pods; these run on what nobody else wants
+    priority   within a team, the higher priority from the lower
+    reclaim    a team within what it is guaranteed, from those who borrow
+    fair share a team that borrows, from one that even afterwards has no smaller share of what is lent, by weight
+
+None of these can be undone by another, so pods never take devices from each other in turn: what reclaims is within
+its guarantee, where nobody takes from it; priorities only rise; and of two shares that are compared the larger falls,
+and does not fall below the smaller. Shares are those of this moment, without what was borrowed lately.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from farthing.decide.fairness import share
+from farthing.decide.quota import Books, Charge
+from farthing.model.cluster import Pod
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Claimant:
+    """Who wants devices: a pod, or the first of a gang, its team by index, and what all of it may be charged."""
+
+    pod: Pod
+    team: int
+    charges: tuple[Charge, ...]
+
+    @property
+    def columns(self) -> frozenset[int]:
+        return frozenset(column for charge in self.charges for column, amount in charge if amount)
+
+
+def right(books: Books, claimant: Claimant, holder: Pod, team: int, charge: Charge) -> str:
+    """The rule by which a claimant may have what a pod of a team holds, as a sentence; empty where by none."""
+    pod, name = claimant.pod, books.tree.teams[claimant.team].name
+    if pod.qos == "spot":
+        return ""
+    if holder.qos == "spot":
+        return "spot pods run on what nobody else wants, and go first"
+    if team == claimant.team:
+        higher = pod.priority > holder.priority
+        return f"priority {pod.priority} of team {name} goes before {holder.priority}" if higher else ""
+    return _between(books, claimant, team, charge)
+
+
+def _between(books: Books, claimant: Claimant, team: int, charge: Charge) -> str:
+    """The rule between two teams: by what is guaranteed, or by what they borrow for their weight."""
+    name, other = (books.tree.teams[n].name for n in (claimant.team, team))
+    ours, theirs = _branches(books, claimant.team, team)
+    if not _lends(books, theirs, claimant.columns & {column for column, amount in charge if amount}):
+        return ""
+    if any(_within(books, ours, wanted) for wanted in claimant.charges):
+        return f"team {name} takes back what it is guaranteed, and team {other} borrows"
+    if claimant.pod.qos == "guaranteed" or not ours or not theirs:
+        return ""
+    mine = min((share(books, (), ours[-1], wanted) for wanted in claimant.charges), default=0)
+    books.give_back(team, charge)
+    left = share(books, (), theirs[-1])
+    books.take(team, charge)
+    return f"team {other} borrows more for its weight than team {name}, even without it" if mine <= left else ""
+
+
+def _branches(books: Books, one: int, other: int) -> tuple[Sequence[int], Sequence[int]]:
+    """The ways of two teams up to where they meet, that team left out."""
+    first, second = books.tree.path[one], books.tree.path[other]
+    return [n for n in first if n not in second], [n for n in second if n not in first]
+
+
+def _lends(books: Books, branch: Iterable[int], columns: frozenset[int]) -> bool:
+    """Whether all of a branch use more than they are guaranteed, of something that is wanted."""
+    return any(all(books.borrowed(n, column) > 0 for n in branch) for column in columns)
+
+
+def _within(books: Books, branch: Iterable[int], charge: Charge) -> bool:
+    """Whether a charge is within what all of a branch are guaranteed."""
+    return all(books.within(n, charge) for n in branch)

@@ -1,0 +1,190 @@
+"""Who has to go for whom, by which rule, and never more than it takes."""
+
+from dataclasses import replace
+
+from farthing.decide.cycle import decide
+from farthing.decide.preempt import preempt
+from farthing.model.cluster import Claim, Owner, Pod
+from farthing.model.gang import Member
+from farthing.model.plan import Place, Seen
+from farthing.model.reason import Reason, Why
+from farthing.state.residents import gangs_of, residents
+from tests.builders import allocated, asking, newer, node, slice_of, world
+from tests.teams import quota, team
+
+GIB = 1 << 30
+JOB = Owner("Job", "job", "uid-job")
+
+
+def running(name, namespace, device, gpu="1", on="n0", **more):
+    """A pod that holds a whole device, or a half where it asks for that."""
+    pod, claim = asking(name, gpu, namespace, node=on, gated=False, owner=JOB, started=0.0, **more)
+    milli = 1000 if gpu == "1" else 500
+    held = allocated(claim, pod, device, on, compute=milli, memory=80 * GIB * milli // 1000)
+    return pod, replace(held, allocation=replace(held.allocation, team=namespace))
+
+
+def round_of(*things, at=100.0, unwilling=()):
+    """Who has to go in one round, by name, with the reason."""
+    found = world(*things, at=at)
+    here = residents(found)
+    before = found.snapshot(at)
+    decided = decide(replace(before, free=before.free.copy()))
+    effects = preempt(before, decided, here, gangs_of(found, here), unwilling)
+    return {effect.pod.key.name: effect for effect in effects}
+
+
+def fleet(devices):
+    return node(), slice_of("n0", devices)
+
+
+def test_a_team_takes_back_what_it_is_guaranteed_from_whoever_borrows():
+    teams = team("a", H100=2), team("b", H100=0)
+    full = [running("b0", "b", "gpu-0"), running("b1", "b", "gpu-1", created=1.0)]
+    found = round_of(*fleet(2), *teams, *full, asking("mine", "1", "a"))
+    assert set(found) == {"b1"}, "the younger has lost less"
+    assert found["b1"].reason == Reason(
+        Why.PREEMPTED, "for a/mine: team a takes back what it is guaranteed, and team b borrows"
+    )
+
+
+def test_nobody_within_its_guarantee_has_to_go():
+    teams = team("a", H100=1), team("b", H100=1)
+    full = [running("b0", "b", "gpu-0"), running("a0", "a", "gpu-1")]
+    assert round_of(*fleet(2), *teams, *full, asking("more", "1", "a", priority=0)) == {}
+
+
+def test_no_more_go_than_it_takes_and_those_who_lose_least():
+    teams = team("a", H100=4), team("b", H100=0)
+    full = [running(f"b{i}", "b", f"gpu-{i}", created=float(i)) for i in range(3)]
+    cheap = running("cheap", "b", "gpu-3", notice=60)
+    found = round_of(*fleet(4), *teams, *full, cheap, asking("mine", "1", "a"))
+    assert set(found) == {"cheap"}
+    assert found["cheap"].leave_by == 160.0
+    assert len(round_of(*fleet(4), *teams, *full, cheap, asking("mine", "3", "a"))) == 3
+
+
+def test_within_a_team_the_higher_priority_goes_before_the_lower_and_no_other():
+    teams = (team("a", H100=1),)
+    low = running("low", "a", "gpu-0", priority=1)
+    assert set(round_of(*fleet(1), *teams, low, asking("high", "1", "a", priority=2))) == {"low"}
+    assert round_of(*fleet(1), *teams, low, asking("same", "1", "a", priority=1)) == {}
+
+
+def test_who_borrows_takes_from_who_borrows_more_until_they_are_even():
+    teams = team("a", H100=0), team("b", H100=0)
+    full = [running(f"b{i}", "b", f"gpu-{i}") for i in range(4)]
+    asks = [asking(f"a{i}", "1", "a") for i in range(4)]
+    assert len(round_of(*fleet(4), *teams, *full, *asks)) == 2
+
+
+def test_weights_say_what_is_even():
+    teams = team("a", H100=0, weight=3), team("b", H100=0, weight=1)
+    full = [running(f"b{i}", "b", f"gpu-{i}") for i in range(4)]
+    asks = [asking(f"a{i}", "1", "a") for i in range(4)]
+    assert len(round_of(*fleet(4), *teams, *full, *asks)) == 3
+
+
+def test_spot_pods_go_first_and_take_from_nobody():
+    teams = team("a", H100=1), team("b", H100=1)
+    spot, other = running("spot", "b", "gpu-0", qos="spot"), running("a0", "a", "gpu-1")
+    assert set(round_of(*fleet(2), *teams, spot, other, asking("mine", "1", "b"))) == {"spot"}
+    full = running("b0", "b", "gpu-0"), running("b1", "b", "gpu-1")
+    assert round_of(*fleet(2), *teams, *full, asking("idle", "1", "a", qos="spot")) == {}
+
+
+def test_a_guaranteed_pod_never_borrows():
+    teams = team("a", H100=1), team("b", H100=0)
+    held = running("a0", "a", "gpu-0")
+    found = world(*fleet(2), *teams, held, asking("more", "1", "a", qos="guaranteed"))
+    decided = decide(found.snapshot(100.0))
+    assert [e for e in decided.effects if isinstance(e, Place)] == []
+    assert "runs only within what team a is guaranteed" in str(decided.effects)
+
+
+def test_of_a_gang_all_go_or_none_and_what_breaks_none_goes_first():
+    teams = team("a", H100=4), team("b", H100=0)
+    said = Member("id-g", "Job/g", size=(3, 3))
+    gang = [running(f"g{i}", "b", f"gpu-{i}", gang=said) for i in range(3)]
+    single = running("single", "b", "gpu-3")
+    assert set(round_of(*fleet(4), *teams, *gang, single, asking("mine", "1", "a"))) == {"single"}
+    assert set(round_of(*fleet(4), *teams, *gang, single, asking("mine", "2", "a"))) == {"g0", "g1", "g2"}
+
+
+def test_an_elastic_gang_gives_what_it_can_do_without():
+    teams = team("a", H100=4), team("b", H100=0)
+    said = Member("id-g", "Job/g", size=(2, 4))
+    gang = [running(f"g{i}", "b", f"gpu-{i}", gang=said, created=float(i)) for i in range(4)]
+    assert set(round_of(*fleet(4), *teams, *gang, asking("mine", "2", "a"))) == {"g2", "g3"}
+
+
+def test_a_gang_takes_back_all_that_it_needs_or_nothing():
+    teams = team("a", H100=2), team("b", H100=2)
+    full = [running(f"b{i}", "b", f"gpu-{i}", created=float(i)) for i in range(4)]
+    said = Member("id-g", "Job/g", size=(2, 2))
+    mine = [asking(f"g{i}", "1", "a", gang=said) for i in range(2)]
+    assert len(round_of(*fleet(4), *teams, *full, *mine)) == 2
+    three = [asking(f"g{i}", "1", "a", gang=Member("id-g", "Job/g", size=(3, 3)), qos="guaranteed") for i in range(3)]
+    assert round_of(*fleet(4), *teams, *full, *three) == {}
+
+
+def test_who_goes_is_where_the_ask_then_fits():
+    teams = team("a", H100=2), team("b", H100=0)
+    things = node("n0"), slice_of("n0", 2), node("n1"), slice_of("n1", 1)
+    full = [running("b0", "b", "gpu-0"), running("b1", "b", "gpu-1"), running("b2", "b", "gpu-0", on="n1", notice=60)]
+    assert set(round_of(*things, *teams, *full, asking("mine", "2", "a"))) == {"b0", "b1"}
+
+
+def test_who_cannot_be_evicted_now_is_left_and_another_goes():
+    teams = team("a", H100=1), team("b", H100=0)
+    full = [running("b0", "b", "gpu-0"), running("b1", "b", "gpu-1")]
+    found = round_of(*fleet(2), *teams, *full, asking("mine", "1", "a"), unwilling={"uid-b-b0"})
+    assert set(found) == {"b1"}
+
+
+def told(pod, claim, leave_by=None, **more):
+    return newer(pod, verdict=Reason(Why.PREEMPTED, "for a/mine: so"), leave_by=leave_by, **more), claim
+
+
+def test_nobody_else_has_to_go_while_those_who_were_told_still_leave():
+    teams = team("a", H100=1), team("b", H100=0)
+    leaving = told(*running("b0", "b", "gpu-0"), deleting=True)
+    assert round_of(*fleet(2), *teams, leaving, running("b1", "b", "gpu-1"), asking("mine", "1", "a")) == {}
+
+
+def test_notice_is_given_and_kept():
+    teams = team("a", H100=1), team("b", H100=0)
+    leaving = told(*running("b0", "b", "gpu-0", notice=60), leave_by=160.0)
+    assert round_of(*fleet(1), *teams, leaving, asking("mine", "1", "a"), at=159.0) == {}
+    assert round_of(*fleet(1), *teams, leaving, asking("mine", "1", "a"), at=160.0)["b0"].leave_by is None
+
+
+def test_what_is_being_left_is_kept_for_whom_it_is_left():
+    teams = team("a", H100=2), team("b", H100=0)
+    leaving = told(*running("b0", "b", "gpu-0"), deleting=True)
+    found = world(*fleet(2), *teams, leaving, asking("mine", "2", "a"), asking("small", "1", "b"))
+    decided = decide(found.snapshot(100.0))
+    assert [e for e in decided.effects if isinstance(e, Place)] == []
+
+
+def test_without_teams_nobody_has_to_go():
+    full = running("b0", "b", "gpu-0")
+    assert round_of(*fleet(1), full, asking("mine", "1", "a", priority=1000)) == {}
+
+
+def test_the_columns_that_are_left_are_as_before():
+    teams = team("a", H100=2), team("b", H100=0)
+    found = world(*fleet(2), *teams, running("b0", "b", "gpu-0"), running("b1", "b", "gpu-1"), asking("mine", "2", "a"))
+    here, before = residents(found), found.snapshot(100.0)
+    decided = decide(replace(before, free=before.free.copy()))
+    assert len(preempt(before, decided, here, {})) == 2
+    assert sum(1 for claim in found.all(Claim) if claim.allocation) == 2
+    assert all(pod.verdict is None for pod in found.all(Pod))
+    found.fold(Seen(newer(next(iter(found.all(Pod))))), 101.0)
+    assert list(found.snapshot(101.0).free.users) == [1, 1]
+
+
+def test_a_limit_of_borrowing_is_no_reason_to_take_from_others():
+    teams = team("a", H100=quota(1, borrowing=0)), team("b", H100=0)
+    held = running("a0", "a", "gpu-0"), running("b0", "b", "gpu-1")
+    assert round_of(*fleet(2), *teams, *held, asking("more", "1", "a")) == {}
