@@ -1,14 +1,17 @@
 """Pods that run, end and are evicted in a world of a test's own, as Kubernetes would have it."""
 
 import itertools
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from farthing.decide.cycle import plan
+from farthing.decide.cycle import decide, plan
 from farthing.decide.movable import devices_of
+from farthing.decide.preempt import preempt
 from farthing.model.cluster import Claim, Key, Owner, Pod
+from farthing.model.plan import Preempt
 from farthing.state.fork import Fork
-from farthing.state.residents import residents
+from farthing.state.residents import gangs_of, residents
 from farthing.state.world import World
 from tests.builders import asking
 
@@ -36,6 +39,18 @@ class Town:
         """Plan and carry out until nothing is placed any more."""
         while self.fork.carry_out(plan(self.fork.snapshot(self.at)), self.at):
             pass
+
+    def preempt(self, unwilling: Collection[str] = ()) -> tuple[Preempt, ...]:
+        """One round: who has to go goes, and whoever made it makes another."""
+        here, before = residents(self.world), self.fork.snapshot(self.at)
+        decided = decide(replace(before, free=before.free.copy()))
+        effects = preempt(before, decided, here, gangs_of(self.world, here), unwilling)
+        for effect in effects:
+            pod, claim = effect.pod, self.claim_of(effect.pod)
+            self.fork.carry_out((effect,), self.at)
+            if effect.leave_by is None:
+                self.again(pod, claim)
+        return effects
 
     def submit(self, pod: Pod, claim: Claim, *, settle: bool = True) -> Pod:
         self.fork.see(claim, self.at)
@@ -68,7 +83,10 @@ class Town:
         name = f"{old.key.name.partition('.')[0]}.{next(self._names)}"
         ask = claim.ask
         assert ask is not None
-        more = {name: getattr(old, name) for name in ("movable", "owner", "team", "priority", "cpu", "memory")}
+        more = {
+            name: getattr(old, name)
+            for name in ("movable", "owner", "team", "priority", "cpu", "memory", "qos", "gang", "notice")
+        }
         return self.submit(*asking(name, ask, old.key.namespace, created=self.at, **more), settle=False)
 
     def gone(self, key: Key) -> None:

@@ -21,7 +21,7 @@ from farthing.model.cluster import (
     Template,
 )
 from farthing.model.group import Group
-from farthing.model.plan import Gone, MakeTemplate, Place, Plan, Release, Seen, Ungate
+from farthing.model.plan import Gone, MakeTemplate, Place, Plan, Preempt, Release, Seen, Ungate
 from farthing.model.team import Team
 from farthing.model.thing import Thing
 from farthing.state.snapshot import Snapshot
@@ -36,7 +36,7 @@ class Fork:
     """A world that nobody else sees. What it learns is newer than everything the original knew."""
 
     def __init__(self, original: World, at: float) -> None:
-        self.world = World()
+        self.world = original.empty()
         newest = 0
         for kind in KINDS:
             for thing in original.all(kind):  # type: ignore[type-var]
@@ -79,6 +79,8 @@ class Fork:
                     self.see(replace(pod, gated=False), at)
                 case Release(claim=claim):
                     self.see(replace(claim, allocation=None, users=()), at)
+                case Preempt():
+                    self._preempt(effect, at)
                 case MakeTemplate(key=key):
                     self.see(Template(key, 0), at)
                 case _:
@@ -91,6 +93,12 @@ class Fork:
             self.see(replace(grant.claim, allocation=grant.allocation, users=(user,)), at)
         bound = replace(effect.pod, node=effect.node, gated=False, refusal="", started=at, placed=True)
         self.see(bound, at)
+
+    def _preempt(self, effect: Preempt, at: float) -> None:
+        if effect.leave_by is None:
+            self.end(effect.pod, at)
+        else:
+            self.see(replace(effect.pod, verdict=effect.reason, placed=False, leave_by=effect.leave_by), at)
 
     def things(self) -> Iterator[Thing]:
         """Everything that is there."""

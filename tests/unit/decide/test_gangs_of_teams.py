@@ -4,7 +4,7 @@ from farthing.model.cluster import Owner
 from farthing.model.gang import Member
 from farthing.model.plan import Hold, Place
 from farthing.model.reason import Why
-from tests.builders import asking, node, planned, slice_of
+from tests.builders import allocated, asking, node, planned, slice_of
 from tests.teams import quota, team
 
 JOB = Owner("Job", "train", "uid-train")
@@ -30,9 +30,11 @@ def test_a_gang_that_its_quota_does_not_hold_waits_whole_and_takes_nothing_of_it
 
 def test_a_gang_waits_its_teams_turn_for_all_of_its_pods():
     teams = [team("a", H100=0), team("b", H100=0)]
-    things = [node(), slice_of("n0", 4), *teams, *gang(3, "a", created=0.0)]
-    singles = [asking(f"b{i}", "1", "b", created=5.0) for i in range(2)]
-    assert placed(planned(*things, *singles)) == {"b0", "b1"}
+    more = [asking(f"old{i}", "1", "a", node="n0", gated=False) for i in range(2)]
+    held = [(pod, allocated(claim, pod, f"gpu-{i}", compute=1000)) for i, (pod, claim) in enumerate(more)]
+    singles = [asking(f"b{i}", "1", "b", created=5.0) for i in range(3)]
+    effects = planned(node(), slice_of("n0", 5), *teams, *held, *gang(3, "a", created=0.0), *singles)
+    assert placed(effects) == {"b0", "b1", "b2"}
 
 
 def test_a_gang_within_its_guarantee_goes_before_those_who_borrow():
