@@ -54,11 +54,18 @@ def _between(books: Books, claimant: Claimant, team: int, charge: Charge) -> str
         return f"team {name} takes back what it is guaranteed, and team {other} borrows"
     if claimant.pod.qos == "guaranteed" or not ours or not theirs:
         return ""
-    mine = min((share(books, (), ours[-1], wanted) for wanted in claimant.charges), default=0)
-    books.give_back(team, charge)
-    left = share(books, (), theirs[-1])
-    books.take(team, charge)
+    mine = min((_after(books, claimant.team, wanted, 1, ours[-1]) for wanted in claimant.charges), default=0)
+    left = _after(books, team, charge, -1, theirs[-1])
     return f"team {other} borrows more for its weight than team {name}, even without it" if mine <= left else ""
+
+
+def _after(books: Books, team: int, charge: Charge, sign: int, of: int) -> int:
+    """The share of a team once another, or itself, has taken a charge, or given it back."""
+    there, back = (books.take, books.give_back) if sign > 0 else (books.give_back, books.take)
+    there(team, charge)
+    found = share(books, (), of)
+    back(team, charge)
+    return found
 
 
 def _branches(books: Books, one: int, other: int) -> tuple[Sequence[int], Sequence[int]]:
