@@ -166,8 +166,8 @@ class Line:
 
     def _seen(self, n: int, best: _Entry) -> _Entry:
         """A team's candidate as the team's siblings see it."""
-        within = WITHIN if best.rank[0] == WITHIN or self._books.within(n, best.charge) else BORROWS
-        rank = (within, share(self._books, self._past, n), best.rank[2], n)
+        within = best.rank[0] != SPOT and (best.rank[0] == WITHIN or self._books.within(n, best.charge))
+        rank = (WITHIN if within else best.rank[0], share(self._books, self._past, n), best.rank[2], n)
         return _Entry(rank, n, best.team, best.charge)
 
 

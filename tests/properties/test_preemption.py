@@ -1,0 +1,163 @@
+"""Whatever teams, asks and histories: who has to go, and that it comes to rest.
+
+Nodes have one device each and pods ask for whole ones, so that what quota allows is what fits.
+"""
+
+from collections import Counter
+from dataclasses import replace
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from farthing.decide.cycle import decide
+from farthing.decide.preempt import preempt
+from farthing.decide.quota import Books
+from farthing.model.cluster import Pod
+from farthing.model.gang import Member
+from farthing.state.residents import gangs_of, residents
+from tests.builders import asking, node, slice_of, world
+from tests.lives import Town
+from tests.teams import quota, team
+
+NAMES = ["a", "b", "c", "d"]
+
+
+@st.composite
+def clusters(draw):
+    """Devices, teams of one or two levels guaranteed no more than there are, and asks in the order of their coming."""
+    devices = draw(st.integers(1, 6))
+    left, teams = devices, []
+    flat = draw(st.booleans())
+    for name in NAMES[: draw(st.integers(2, 4))]:
+        has = draw(st.integers(0, left))
+        left -= has
+        weight = draw(st.sampled_from([0.5, 1, 2, 3]))
+        borrowing = draw(st.sampled_from([None, None, 0, 2]))
+        parent = "" if flat else draw(st.sampled_from(["", "family"]))
+        teams.append(team(name, parent, weight=weight, H100=quota(has, borrowing=borrowing)))
+    if any(one.parent for one in teams):
+        together = sum(one.compute[0][1].amount for one in teams if one.parent) / 1000
+        teams.append(team("family", H100=together, namespaces=()))
+    asks = draw(st.lists(
+        st.tuples(
+            st.sampled_from([one.name for one in teams if one.name != "family"]),
+            st.integers(0, 2),
+            st.sampled_from(["burstable", "burstable", "guaranteed", "spot"]),
+            st.sampled_from([1, 1, 1, 2]),
+        ),
+        max_size=9,
+    ))  # fmt: skip
+    return devices, teams, asks
+
+
+def pods(number, ask, at):
+    name, priority, qos, count = ask
+    gang = Member(f"g{number}", f"Job/g{number}", size=(count, count)) if count > 1 else None
+    for i in range(count):
+        yield asking(f"p{number}-{i}", "1", name, priority=priority, qos=qos, gang=gang, created=at)
+
+
+def town_of(devices, teams):
+    nodes = [thing for i in range(devices) for thing in (node(f"n{i}"), slice_of(f"n{i}", 1))]
+    return Town(world(*nodes, *teams))
+
+
+def one_round(town):
+    """Who has to go, and the books as they were before."""
+    here, before = residents(town.world), town.fork.snapshot(town.at)
+    books = Books.of(before)
+    decided = decide(replace(before, free=before.free.copy()))
+    return preempt(before, decided, here, gangs_of(town.world, here)), books, decided
+
+
+def play(town, asks):
+    """Let everybody come one after the other; each time, let others go until nobody has to. How many rounds it took."""
+    rounds = []
+    for number, ask in enumerate(asks):
+        town.at += 60.0
+        for pod in pods(number, ask, town.at):
+            town.submit(*pod, settle=False)
+        town.settle()
+        count = 0
+        while town.preempt():
+            count += 1
+            assert count <= 4 * len(asks), "they let each other go for ever"
+            town.settle()
+        rounds.append(count)
+    return rounds
+
+
+@settings(max_examples=80)
+@given(clusters())
+def test_it_comes_to_rest(cluster):
+    devices, teams, asks = cluster
+    town = town_of(devices, teams)
+    play(town, asks)
+    assert not town.preempt()
+
+
+@settings(max_examples=80)
+@given(clusters())
+def test_nobody_within_its_guarantee_goes_for_another_team(cluster):
+    devices, teams, asks = cluster
+    town = town_of(devices, teams)
+    for number, ask in enumerate(asks):
+        town.at += 60.0
+        for pod in pods(number, ask, town.at):
+            town.submit(*pod, settle=False)
+        town.settle()
+        effects, books, _ = one_round(town)
+        for effect in effects:
+            asker = town.world.team_of(town.pod(effect.beneficiary))
+            holder = town.world.team_of(effect.pod)
+            if asker == holder:
+                assert effect.pod.qos == "spot" or town.pod(effect.beneficiary).priority > effect.pod.priority
+            else:
+                assert effect.pod.qos == "spot" or books.borrowed(books.tree.at(holder), 0) > 0
+            assert town.pod(effect.beneficiary).qos != "spot"
+        town.preempt()
+        town.settle()
+
+
+@settings(max_examples=80)
+@given(clusters())
+def test_what_is_guaranteed_is_there_after_one_round(cluster):
+    """A pod by itself that asks within its team's guarantee, and waits, starts when those who have to go are gone."""
+    devices, teams, asks = cluster
+    assume(all(not one.parent for one in teams))
+    town = town_of(devices, teams)
+    play(town, asks[:-1])
+    for pod in pods(len(asks), asks[-1], town.at + 60) if asks else ():
+        town.submit(*pod, settle=False)
+    town.at += 60
+    town.settle()
+    books = Books.of(town.fork.snapshot(town.at))
+    waits = Counter(w.team for w in town.fork.snapshot(town.at).waiting if w.gang is None and w.pod.qos != "spot")
+    within = {name: min(count, books.guaranteed(books.tree.at(name), 0) // 1000) for name, count in waits.items()}
+    used = {name: books.usage[books.tree.at(name)][0] for name in within}
+    town.preempt()
+    town.settle()
+    after = Books.of(town.fork.snapshot(town.at))
+    for name, count in within.items():
+        n = after.tree.at(name)
+        assert after.usage[n][0] >= min(after.tree.subtree[n][0], used[name] + 1000 * count)
+
+
+@settings(max_examples=50)
+@given(clusters())
+def test_no_more_go_than_pods_start(cluster):
+    """With pods that are all alike, for each that goes one starts; but of a gang all go."""
+    devices, teams, asks = cluster
+    town = town_of(devices, teams)
+    for number, ask in enumerate(asks):
+        town.at += 60.0
+        for pod in pods(number, (*ask[:3], 1), town.at):
+            town.submit(*pod, settle=False)
+        town.settle()
+        effects, _, decided = one_round(town)
+        asked = Counter(effect.beneficiary for effect in effects)
+        assert all(count == 1 for count in asked.values())
+        assert len(effects) <= len(decided.stuck)
+        town.preempt()
+        town.settle()
+    assert all(pod.verdict is None or not pod.node for pod in town.world.all(Pod))
