@@ -6,7 +6,7 @@ The page's YAML block says `nodes` (one mapping of models to numbers for each) o
 
     arrive: {a: 6 x 1}                  six pods of namespace a, a-1 to a-6, which ask for one device each
     arrive: {a: [1 x 8 as big, 2 x 1]}  of several kinds, one called big; more words: priority 10, of L4, hard, team b,
-                                        gang 4 (they start together), qos spot, notice 60
+                                        gang 4 (they start together), qos spot, notice 60, lasts 600
     end: {a: 2} or [a-1, big]           pods end: so many of the oldest that run, or these
     wait: 700                           seconds pass
     team: {a: {H100: 2}}                a team is changed, or comes
@@ -133,6 +133,8 @@ class Story:
                 name = str(value)
             elif word in ("priority", "notice"):
                 more[word] = int(value)
+            elif word == "lasts":
+                more["duration"] = int(value)
             elif word == "qos":
                 more[word] = value
             elif word == "gang":
