@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Final
 
 from farthing.decide.charge import charge_of_allocation, times, total
-from farthing.decide.cycle import Decision
+from farthing.decide.cycle import Decision, Stuck
 from farthing.decide.draft import Draft
 from farthing.decide.find import find, settle
 from farthing.decide.gang import Asking, place_together
@@ -33,8 +33,14 @@ from farthing.state.snapshot import Resident, Snapshot
 MOST: Final = 256
 """So many pods, or gangs, are let go for one ask at most."""
 
-ALONE: Final = 64
+ALONE: Final = 16
 """Before several are let go, it is tried with so many pods each by itself."""
+
+LOOKS: Final = 200
+"""So often it is looked in one round whether an ask fits: the loop does not wait for longer."""
+
+TOGETHER: Final = 100
+"""Where more are stuck than this, each round begins with others of them, so that all are looked at."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,8 +74,14 @@ def preempt(
     leaving = {one.pod.uid for one in snapshot.leaving}
     staying = [one for one in residents if not one.pod.deleting and one.pod.uid not in leaving | set(unwilling)]
     search = _Search(draft, Governor(snapshot.fleet, books), units_of(draft, books, staying, gangs, snapshot.at))
-    found = (search.victims(stuck.asking, stuck.gang) for stuck in decided.stuck)
+    found = [search.victims(stuck.asking, stuck.gang) for stuck in _in_turn(decided.stuck, snapshot.at)]
     return (*due, *(effect for one in found for effect in _told(one, snapshot.at)))
+
+
+def _in_turn(stuck: tuple[Stuck, ...], at: float) -> tuple[Stuck, ...]:
+    """In the order of the line, where there are not too many."""
+    start = int(at) * TOGETHER % len(stuck) if len(stuck) > TOGETHER else 0
+    return stuck[start:] + stuck[:start]
 
 
 def _is_due(resident: Resident, at: float, unwilling: Collection[str]) -> bool:
@@ -209,28 +221,25 @@ class _Search:
         self.units = units
         self.gone: set[Unit] = set()
         self.hopeless: set[object] = set()
+        self.looks = LOOKS
 
     def victims(self, asking: Sequence[Asking], gang: Gang | None) -> _Victims:
         """Who goes for an ask; then it counts as placed. Nobody where it has room, or none can be made."""
         first = asking[0]
         nobody = _Victims(first)
         question = (first.waiting.pod.priority, first.waiting.pod.qos, tuple(one.question for one in asking))
-        if question in self.hopeless:
-            return nobody
-        if self._fits(asking, gang):
+        if self.looks <= 0 or question in self.hopeless or self._fits(asking, gang):
             return nobody
         chosen = self._fewest(asking, gang)
         if chosen is None:
             self.hopeless.add(question)
             return nobody
-        for unit, _ in chosen:
-            self._go(unit)
         self.gone.update(unit for unit, _ in chosen)
-        self._fits(asking, gang)
         return _Victims(first, tuple(chosen))
 
     def _fits(self, asking: Sequence[Asking], gang: Gang | None) -> bool:
         """Whether an ask finds a place now, which is then taken."""
+        self.looks -= 1
         if gang is not None:
             return isinstance(place_together(self.draft, self.governor, gang, asking), tuple)
         one = asking[0]
@@ -246,16 +255,22 @@ class _Search:
         return Claimant(first.waiting.pod, team, tuple(times(len(asking), charge) for charge in charges))
 
     def _fewest(self, asking: Sequence[Asking], gang: Gang | None) -> list[tuple[Unit, str]] | None:
-        """As few as will do: one by itself, or those who cost least until it fits, less whoever need not go."""
+        """As few as will do: one by itself, or those who cost least until it fits, less whoever need not go.
+
+        They are gone then, and the ask has its place.
+        """
         claimant = self._claimant(asking)
         if len(asking) == 1:
             single = (unit for unit in self._candidates() if len(unit.residents) == 1)
             for unit in islice(single, ALONE):
                 rule = self._rule(claimant, unit)
-                if rule and self._would_fit([(unit, rule)], asking, gang):
+                if rule and self._fits_without([(unit, rule)], asking, gang):
                     return [(unit, rule)]
         chosen = self._enough(claimant, asking, gang)
-        return None if chosen is None else self._less(chosen, asking, gang)
+        if chosen is None:
+            return None
+        chosen = self._less(chosen, asking, gang)
+        return chosen if self._fits_without(chosen, asking, gang) else None
 
     def _candidates(self) -> Iterator[Unit]:
         lists = ((unit for unit in units if unit not in self.gone) for units in self.units.values())
@@ -272,8 +287,9 @@ class _Search:
 
     def _enough(self, claimant: Claimant, asking: Sequence[Asking], gang: Gang | None) -> list[tuple[Unit, str]] | None:
         """Those who cost least, until the ask fits. Whether it does is looked at after 1, 2, 4, 8 ... of them."""
-        mark, chosen, look_at = self.draft.mark(), [], 1
-        fits = False
+        mark, before = self.draft.mark(), self.books.copy()
+        chosen: list[tuple[Unit, str]] = []
+        look_at, fits = 1, False
         for unit in self._candidates():
             rule = self._rule(claimant, unit)
             if not rule:
@@ -282,13 +298,12 @@ class _Search:
             chosen.append((unit, rule))
             if len(chosen) in (look_at, MOST):
                 look_at *= 2
-                fits = self._tries(asking, gang)
+                fits = self._fits_without((), asking, gang, trying=True)
             if fits or len(chosen) >= MOST:
                 break
-        fits = fits or (bool(chosen) and self._tries(asking, gang))
+        fits = fits or (bool(chosen) and self._fits_without((), asking, gang, trying=True))
         self.draft.back_to(mark)
-        for unit, _ in chosen:
-            self.books.take(unit.team, unit.charge)
+        self.books.usage[:], self.books.held[:] = before.usage, before.held
         return chosen if fits else None
 
     def _less(
@@ -300,29 +315,24 @@ class _Search:
             end = len(chosen)
             while end > 0:
                 fewer = chosen[: max(0, end - size)] + chosen[end:]
-                if fewer and self._would_fit(fewer, asking, gang):
+                if fewer and self._fits_without(fewer, asking, gang, trying=True):
                     chosen = fewer
                 end = min(end - size, len(chosen))
             if size == 1:
                 return chosen
             size //= 2
 
-    def _would_fit(self, chosen: Sequence[tuple[Unit, str]], asking: Sequence[Asking], gang: Gang | None) -> bool:
-        mark = self.draft.mark()
+    def _fits_without(
+        self, chosen: Sequence[tuple[Unit, str]], asking: Sequence[Asking], gang: Gang | None, *, trying: bool = False
+    ) -> bool:
+        """Whether an ask fits when these are gone. Where it does, and is not only `trying`, it is so from now on."""
+        mark, before = self.draft.mark(), self.books.copy()
         for unit, _ in chosen:
             self._go(unit)
-        fits = self._tries(asking, gang)
-        self.draft.back_to(mark)
-        for unit, _ in chosen:
-            self.books.take(unit.team, unit.charge)
-        return fits
-
-    def _tries(self, asking: Sequence[Asking], gang: Gang | None) -> bool:
-        """Whether an ask fits, and nothing taken."""
-        mark, before = self.draft.mark(), self.books.copy()
         fits = self._fits(asking, gang)
-        self.draft.back_to(mark)
-        self.books.usage[:], self.books.held[:] = before.usage, before.held
+        if trying or not fits:
+            self.draft.back_to(mark)
+            self.books.usage[:], self.books.held[:] = before.usage, before.held
         return fits
 
     def _go(self, unit: Unit) -> None:

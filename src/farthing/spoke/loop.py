@@ -41,6 +41,9 @@ RETELL_SECONDS: Final = 30.0
 PREEMPT_SECONDS: Final = 1.0
 """So often, at most, it is looked at who has to go for those who are stuck."""
 
+PREEMPT_PART: Final = 10
+"""And then nobody looks for so many times as long as it took."""
+
 UNWILLING_SECONDS: Final = 30.0
 """Who could not be evicted, for a PodDisruptionBudget, say, is left alone for so long; others may go instead."""
 
@@ -81,7 +84,7 @@ class Loop:
         self._tasks: set[asyncio.Task[None]] = set()
         self._told: dict[str, tuple[Reason, float]] = {}
         self._failed: dict[object, float] = {}
-        self._swept = self._shown = self._preempted = float("-inf")
+        self._swept = self._shown = self._look_next = float("-inf")
         self._unwilling: dict[str, float] = {}
         self._again = asyncio.Event()
 
@@ -135,7 +138,7 @@ class Loop:
 
     def _before_preempting(self, snapshot: Snapshot, start: float) -> Snapshot | None:
         """The snapshot as it is before it is decided on, where it is time to look who has to go."""
-        if snapshot.tree is None or start - self._preempted < PREEMPT_SECONDS:
+        if snapshot.tree is None or start < self._look_next:
             return None
         return replace(snapshot, free=snapshot.free.copy())
 
@@ -143,10 +146,13 @@ class Loop:
         """Who has to go. Looked at once in a while, since it looks at everybody who runs."""
         if not decided.stuck and not before.leaving:
             return ()
-        self._preempted = self.clocks.steady()
-        self._unwilling = {uid: until for uid, until in self._unwilling.items() if until > self._preempted}
+        start = self.clocks.steady()
+        self._unwilling = {uid: until for uid, until in self._unwilling.items() if until > start}
         running = residents(self.world)
-        return preempt(before, decided, running, gangs_of(self.world, running), self._unwilling.keys())
+        gone = preempt(before, decided, running, gangs_of(self.world, running), self._unwilling.keys())
+        end = self.clocks.steady()
+        self._look_next = end + max(PREEMPT_SECONDS, PREEMPT_PART * (end - start))
+        return gone
 
     def _believe(self, news: Observation, at: float) -> None:
         self.world.fold(news, at)
