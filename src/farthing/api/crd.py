@@ -12,7 +12,7 @@ from farthing.api.types import GROUP, VERSION, Column, Kind, Part
 _KEPT: Final = {
     "type", "description", "default", "enum", "format", "pattern", "items", "required",
     "minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum",
-    "x-kubernetes-validations", "x-kubernetes-list-type",
+    "x-kubernetes-validations", "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-int-or-string",
 }  # fmt: skip
 _DROPPED: Final = {"title", "additionalProperties", "$defs", "properties"}
 """Noise, what pruning does already, and what is taken apart elsewhere."""
@@ -43,6 +43,7 @@ def custom_resource_definition(kind: type[Kind]) -> dict[str, Any]:
                     "storage": True,
                     "schema": {"openAPIV3Schema": structural(kind)},
                     "additionalPrinterColumns": [_column(column) for column in kind.COLUMNS],
+                    **({"subresources": {"status": {}}} if "status" in kind.model_fields else {}),
                 }
             ],
         },

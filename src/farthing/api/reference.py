@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from farthing.api.crd import structural
+from farthing.api.kinds import KINDS
 from farthing.api.names import GATE, MANAGED, REPACKER
 from farthing.api.profiles import BUILT_IN
-from farthing.api.types import GROUP, KINDS, VERSION, Kind
+from farthing.api.types import GROUP, VERSION, Kind
 from farthing.model import ask
 from farthing.model.keep import KEPT, KEPT_EXPECTED
 
@@ -67,8 +68,9 @@ def _kind(kind: type[Kind]) -> Iterator[str]:
 def _fields(schema: dict[str, Any], prefix: str) -> Iterator[tuple[str, ...]]:
     for name, field in schema["properties"].items():
         path = f"{prefix}{name}"
-        if "properties" in field:
-            yield from _fields(field, f"{path}.")
+        inner, more = (field["items"], "[].") if field.get("type") == "array" else (field, ".")
+        if "properties" in inner:
+            yield from _fields(inner, f"{path}{more}")
         else:
             yield f"`{path}`", _type(field), _absent(field, name in schema.get("required", ())), field["description"]
 
@@ -76,6 +78,8 @@ def _fields(schema: dict[str, Any], prefix: str) -> Iterator[tuple[str, ...]]:
 def _type(field: dict[str, Any]) -> str:
     if "enum" in field:
         return " or ".join(f'`"{value}"`' for value in field["enum"])
+    if "x-kubernetes-int-or-string" in field:
+        return "number"
     if field["type"] == "array":
         return f"list of {_type(field['items'])}"
     return str(field["type"])
@@ -101,7 +105,7 @@ def _rules(schema: dict[str, Any]) -> Iterator[str]:
 def _messages(schema: dict[str, Any]) -> Iterator[str]:
     yield from (rule["message"] for rule in schema.get("x-kubernetes-validations", ()))
     for field in schema.get("properties", {}).values():
-        yield from _messages(field)
+        yield from _messages(field.get("items", field))
 
 
 def _profiles() -> Iterator[str]:

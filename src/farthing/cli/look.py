@@ -12,7 +12,7 @@ from pathlib import Path
 
 from farthing.cli.options import connect
 from farthing.kube.connection import Connection
-from farthing.kube.resources import CLAIMS, PROFILES, WATCHED, Resource
+from farthing.kube.resources import CLAIMS, PROFILES, TEAMS, WATCHED, Resource
 from farthing.kube.watch import Inbox, list_into
 from farthing.model.ask import ask_of_template
 from farthing.model.cluster import Claim, Key, Pod
@@ -82,7 +82,7 @@ async def _read(connection: Connection, resource: Resource, unreadable: list[str
     try:
         await list_into(connection, resource, inbox)
     except NotFoundError as error:
-        if resource is PROFILES:
+        if resource in (PROFILES, TEAMS):
             return []
         if resource.path.startswith(CLAIMS.path.rpartition("/")[0]):
             raise UnsupportedError(

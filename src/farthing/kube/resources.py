@@ -10,6 +10,7 @@ from farthing.kube import convert, wire
 from farthing.kube.convert_slice import resource_slice
 from farthing.model import cluster as model
 from farthing.model.cluster import Key
+from farthing.model.team import Team
 from farthing.model.thing import Thing
 
 _RESOURCE: Final = "/apis/resource.k8s.io/v1"
@@ -50,7 +51,9 @@ PROFILES: Final = _resource(
     model.DriverProfile, "/apis/farthing.dev/v1/driverprofiles", wire.DriverProfile, convert.driver_profile
 )
 
-WATCHED: Final = (PROFILES, CLASSES, TAINT_RULES, NAMESPACES, NODES, SLICES, TEMPLATES, CLAIMS, PODS)
+TEAMS: Final = _resource(Team, "/apis/farthing.dev/v1/teams", wire.Team, convert.team, optional=True)
+
+WATCHED: Final = (PROFILES, TEAMS, CLASSES, TAINT_RULES, NAMESPACES, NODES, SLICES, TEMPLATES, CLAIMS, PODS)
 """Everything that a decision looks at, in an order in which the first listing makes sense."""
 
 
@@ -64,6 +67,10 @@ def claim_path(key: Key, subresource: str = "") -> str:
 
 def templates_path(namespace: str) -> str:
     return f"{_RESOURCE}/namespaces/{namespace}/resourceclaimtemplates"
+
+
+def team_path(name: str, subresource: str = "") -> str:
+    return f"{TEAMS.path}/{name}{subresource}"
 
 
 def slice_path(name: str) -> str:

@@ -96,6 +96,9 @@ ALLOWED = {
     ("resource.k8s.io", "deviceclasses"): {"get", "list", "watch"},
     ("resource.k8s.io", "devicetaintrules"): {"get", "list", "watch"},
     ("farthing.dev", "driverprofiles"): {"get", "list", "watch"},
+    ("farthing.dev", "teams"): {"get", "list", "watch"},
+    ("farthing.dev", "teams/status"): {"patch"},
+    ("farthing.dev", "teamtrees"): {"patch"},
     ("events.k8s.io", "events"): {"create"},
 }
 
