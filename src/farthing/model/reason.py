@@ -61,6 +61,15 @@ class Why(StrEnum):
     SHARE_CONFLICT = "ShareConflict"
     """The node has something prepared on the device that the share cannot be beside."""
 
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    """Its team, or a team above it, may not have more of the devices that would do."""
+
+    QUEUED = "Queued"
+    """Another of its team goes first, and nobody may pass."""
+
+    NOT_ALLOWED = "NotAllowed"
+    """Its team may not use such isolation or such models."""
+
     ORPHANED = "Orphaned"
     """The allocation's pods are all gone."""
 

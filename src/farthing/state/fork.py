@@ -21,12 +21,13 @@ from farthing.model.cluster import (
     Template,
 )
 from farthing.model.plan import Gone, MakeTemplate, Place, Plan, Release, Seen, Ungate
+from farthing.model.team import Team
 from farthing.model.thing import Thing
 from farthing.state.snapshot import Snapshot
 from farthing.state.world import World
 
 KINDS: tuple[type[Thing], ...] = (
-    DriverProfile, DeviceClass, TaintRule, Namespace, Node, Slice, Template, Claim, Pod,
+    DriverProfile, DeviceClass, TaintRule, Team, Namespace, Node, Slice, Template, Claim, Pod,
 )  # fmt: skip
 
 

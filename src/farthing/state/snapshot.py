@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from farthing.model.cluster import Allocation, Claim, Key, Pod, Slice
 from farthing.state.fleet import Fleet, Ints
 from farthing.state.mix import NOTHING, Typical
+from farthing.state.teams import Tree, Used
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +88,8 @@ class Snapshot:
 
     `teams` gives the names behind the indices in `free.team`. `orphans` are allocated claims whose users are all gone,
     with the instant since when. `crowded` are devices of which more was given than they have, with their claims.
-    `stale` are slices whose node is gone. `mix` is what has been asked for lately.
+    `stale` are slices whose node is gone. `mix` is what has been asked for lately. `tree` are the teams and `used` what
+    they use; None while there is no Team: then nothing is governed.
     """
 
     at: float
@@ -101,3 +103,5 @@ class Snapshot:
     stale: tuple[Slice, ...] = ()
     strays: tuple[Stray, ...] = ()
     mix: Typical = NOTHING
+    tree: Tree | None = None
+    used: Used | None = None

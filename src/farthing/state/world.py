@@ -30,13 +30,16 @@ from farthing.model.cluster import (
 )
 from farthing.model.plan import DropSlice, Effect, Gone, Hold, MakeTemplate, Observation, Place, Release, Seen, Ungate
 from farthing.model.reason import Why
+from farthing.model.team import Team
 from farthing.model.thing import Thing
+from farthing.state.classes import classes_of
 from farthing.state.fleet import Fleet, build_fleet
 from farthing.state.mix import AskClass, Mix
 from farthing.state.snapshot import Free, Snapshot, Stray, Waiting
+from farthing.state.teams import Memory, Tree, Used, add_up, build_tree, classes_named
 from farthing.state.usage import Usage
 
-_T = TypeVar("_T", Node, Slice, TaintRule, DriverProfile, DeviceClass, Claim, Pod, Namespace, Template)
+_T = TypeVar("_T", Node, Slice, TaintRule, DriverProfile, DeviceClass, Claim, Pod, Namespace, Template, Team)
 
 _Target = tuple[type, Key]
 
@@ -53,9 +56,12 @@ through after all, it gets the share back."""
 
 
 class World:
-    """The state of one cluster. `fold`, `assume`, `settle` and `sweep` change it; `snapshot` reads it."""
+    """The state of one cluster. `fold`, `assume`, `settle` and `sweep` change it; `snapshot` reads it.
 
-    def __init__(self) -> None:
+    What teams borrowed is half forgotten after `half_life` seconds; 0: at once.
+    """
+
+    def __init__(self, half_life: float = 0.0) -> None:
         self._tables: dict[type[Thing], dict[Key, Thing]] = defaultdict(dict)
         self._graves: dict[tuple[type[Thing], Key], int] = {}
         self._usage = Usage()
@@ -72,6 +78,9 @@ class World:
         self._kept: dict[Key, tuple[Allocation, float]] = {}
         self._strays: dict[Key, float | None] = {}
         self._mix = Mix()
+        self._tree: Tree | None = None
+        self._strangers: set[str] = set()
+        self._memory = Memory(half_life)
 
     # Reading ------------------------------------------------------------------------------------------------------
 
@@ -104,18 +113,43 @@ class World:
             self._stale = tuple(found for found in self.all(Slice) if found.node and found.node not in nodes)
         return self._fleet
 
+    @property
+    def tree(self) -> Tree | None:
+        """The teams, built when they or the fleet changed; None while there is none."""
+        if not self._tables[Team]:
+            return None
+        if self._tree is None or self._fleet is None:
+            classes = classes_of(self.fleet, classes_named(self.all(Team)))
+            self._tree = build_tree(self.all(Team), self._strangers, classes)
+        return self._tree
+
+    def _known(self, names: Iterable[str]) -> Tree | None:
+        """The teams, with namespaces among these names that belong to none."""
+        tree = self.tree
+        if tree is not None and any(name not in tree.index and name not in tree.homes for name in names):
+            self._strangers.update(names)
+            self._tree = None
+        return self.tree
+
+    def _used(self, tree: Tree, at: float) -> Used:
+        usage, held = add_up(tree, self._usage.of_team)
+        return Used(usage, held, self._memory.learn(tree, usage, at))
+
     def snapshot(self, at: float) -> Snapshot:
         """Everything a decision at the instant `at` may look at."""
         for key in [key for key, (_, until) in self._kept.items() if until <= at and not self._strayed(key)]:
             self._let_go(key)
-        fleet = self.fleet
-        free = self._usage.refresh(fleet)
+        fleet, tree = self.fleet, self.tree
+        free = self._usage.refresh(fleet, tree.classes if tree else None)
+        waiting = tuple(self._waiting_pods(at))
+        if tree is not None:
+            tree = self._known({one.team for one in waiting} | set(self._usage.of_team))
         return Snapshot(
             at=at,
             fleet=fleet,
             free=free.copy(),
             teams=tuple(self._usage.teams),
-            waiting=tuple(self._waiting_pods(at)),
+            waiting=waiting,
             templates=frozenset(self._tables[Template])
             | frozenset(key for kind, key in self._busy if kind is Template),
             orphans=tuple((claim, since) for key, since in self._orphans.items() if (claim := self._idle_claim(key))),
@@ -123,6 +157,8 @@ class World:
             strays=tuple(self._stray_pods(at)),
             stale=tuple(stale for stale in self._stale if (Slice, stale.key) not in self._busy),
             mix=self._mix.typical(),
+            tree=tree,
+            used=self._used(tree, at) if tree is not None else None,
         )
 
     def _idle_claim(self, key: Key) -> Claim | None:
@@ -166,9 +202,17 @@ class World:
             )
 
     def team_of(self, pod: Pod) -> str:
-        """The team that a pod counts for: its own, its namespace's, or else the namespace itself."""
+        """The team that a pod counts for: its own, its namespace's, or else the namespace itself.
+
+        Once there are Teams, only their names count.
+        """
         found = self.get(Namespace, Key("", pod.key.namespace))
-        return pod.team or (found.team if found else "") or pod.key.namespace
+        said = (pod.team, found.team if found else "")
+        tree = self.tree
+        if tree is None:
+            return said[0] or said[1] or pod.key.namespace
+        known = (name for name in (pod.team, tree.homes.get(pod.key.namespace, ""), said[1]) if name in tree.index)
+        return next(filter(None, known), pod.key.namespace)
 
     def _crowded(self, fleet: Fleet, free: Free) -> Iterator[tuple[str, tuple[Claim, ...]]]:
         over = (free.compute < 0) | (free.memory < 0) | ((free.users > 1) & ~fleet.multi)
@@ -217,6 +261,9 @@ class World:
             self._pod_changed(key, cast("Pod | None", old))
         elif kind is Claim:
             self._claim_changed(key, cast("Claim | None", old), at)
+        elif kind is Team:
+            self._tree = None
+            self._strangers.clear()
         elif kind not in (Namespace, Template):
             self._fleet = None
 
