@@ -3,7 +3,7 @@
 What one object cannot say about another is CEL in `templates/18-teams.yaml` and beside it.
 """
 
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, WithJsonSchema
 
@@ -37,8 +37,8 @@ _Model = Annotated[str, Field(min_length=1, max_length=40, pattern="^[A-Za-z0-9]
 
 _Order = Annotated[Queueing, WithJsonSchema({"type": "string", "enum": [order.value for order in Queueing]})]
 _Class = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^(\*|[A-Za-z0-9](?:-?[A-Za-z0-9]){0,39})$")]
-_SORTED_OUT: Final = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["deviceClass"]}
-_SET: Final = {"x-kubernetes-list-type": "set"}
+_SORTED_OUT: Final[dict[str, Any]] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["deviceClass"]}
+_SET: Final[dict[str, Any]] = {"x-kubernetes-list-type": "set"}
 
 _LENDS_ITS_OWN: Final = Rule(
     "!has(self.lending) || quantity(string(self.lending)).compareTo(quantity(string(self.amount))) <= 0",

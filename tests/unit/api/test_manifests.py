@@ -98,7 +98,7 @@ ALLOWED = {
     ("farthing.dev", "driverprofiles"): {"get", "list", "watch"},
     ("farthing.dev", "teams"): {"get", "list", "watch"},
     ("farthing.dev", "teams/status"): {"patch"},
-    ("farthing.dev", "teamtrees"): {"patch"},
+    ("farthing.dev", "teamtrees"): {"create", "patch"},
     ("events.k8s.io", "events"): {"create"},
 }
 
