@@ -183,11 +183,12 @@ class Team(Kind):
     status: TeamStatus | None = Field(default=None, description="What Farthing makes of the team.")
 
 
-class ClassAmount(Part):
-    """An amount of one device class."""
+class Guaranteed(Part):
+    """What a team is guaranteed of one device class."""
 
+    what: Literal["compute", "memory"] = Field(description="What is counted.")
     device_class: str = Field(max_length=40, description="The class.")
-    amount: int = Field(description="In thousandths of a device, or in bytes.")
+    amount: int = Field(description="In thousandths of devices, or in bytes.")
 
 
 class Branch(Part):
@@ -197,8 +198,7 @@ class Branch(Part):
     path: tuple[str, ...] = Field(description="The team, its parent, and so on up to the pool.")
     namespaces: tuple[str, ...] = Field(default=(), description="As in the Team.")
     members: tuple[str, ...] = Field(default=(), description="As in the Team.")
-    compute: tuple[ClassAmount, ...] = Field(default=(), description="Guaranteed thousandths of devices, by class.")
-    memory: tuple[ClassAmount, ...] = Field(default=(), description="Guaranteed bytes of device memory, by class.")
+    quota: tuple[Guaranteed, ...] = Field(default=(), description="What it is guaranteed, by class.")
 
 
 class TeamTree(Kind):

@@ -24,8 +24,11 @@ def branches(tree: Tree | None) -> list[Json]:
                 "path": [tree.teams[n].name for n in tree.path[i] if n],
                 "namespaces": list(team.namespaces),
                 "members": list(team.members),
-                "compute": [{"deviceClass": name, "amount": quota.amount} for name, quota in team.compute],
-                "memory": [{"deviceClass": name, "amount": quota.amount} for name, quota in team.memory],
+                "quota": [
+                    {"what": what, "deviceClass": name, "amount": quota.amount}
+                    for what, quotas in (("compute", team.compute), ("memory", team.memory))
+                    for name, quota in quotas
+                ],
             }
         )
     return sorted(found, key=lambda branch: str(branch["name"]))
