@@ -1,5 +1,6 @@
 """Teams for the tests of this folder, and a stand-in for the spoke that writes the tree of them."""
 
+import itertools
 from typing import Any
 
 from farthing.kube.connection import Connection
@@ -7,11 +8,11 @@ from farthing.kube.resources import TEAMS, team_path
 from farthing.kube.teams import branches, write_tree
 from farthing.kube.watch import read_list
 from farthing.model.cluster import Key
-from farthing.model.errors import NotFoundError, PermanentError
+from farthing.model.errors import InvalidError
 from farthing.model.plan import Seen
 from farthing.model.team import Team
 from farthing.state.world import World
-from tests.api.objects import Json
+from tests.api.objects import DRY, Json, eventually
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
@@ -37,20 +38,44 @@ async def world_of(connection: Connection) -> World:
     return world
 
 
-async def tend(spoke: Connection) -> None:
-    """What the spoke does soon after a Team changed."""
-    await write_tree(spoke, branches((await world_of(spoke)).tree))
+_NUMBERS = itertools.count()
+
+
+async def tend(spoke: Connection, admin: Connection) -> None:
+    """What the spoke does soon after a Team changed; back when admission goes by it."""
+    await _write(spoke, admin, branches((await world_of(spoke)).tree))
+
+
+async def _write(spoke: Connection, admin: Connection, found: list[Json]) -> None:
+    """Write a tree and see that it has come through, by a team in it that has nothing left for another."""
+    mark = f"mark-{next(_NUMBERS)}"
+    one = [{"what": "compute", "deviceClass": "mark", "amount": 1000}]
+    marks = [{"name": mark, "path": [mark], "quota": one}, {"name": "all", "path": ["all", mark], "quota": one}]
+    await write_tree(spoke, [*found, *marks])
+    probe = team("probe", mark, compute=[{"deviceClass": "mark", "amount": 1}])
+
+    async def refused() -> bool:
+        try:
+            await admin.create(TEAMS.path, probe, DRY)
+        except InvalidError:
+            return True
+        return False
+
+    await eventually(refused)
 
 
 async def clear(admin: Connection, spoke: Connection) -> None:
     """No teams, and nothing governed."""
-    names = {found.name: found.parent for found in (await world_of(admin)).all(Team)}
+    await _write(spoke, admin, [])
+    for found in (await world_of(admin)).all(Team):
+        await admin.delete(team_path(found.name))
     await write_tree(spoke, [])
-    for name in names:
-        try:
-            await admin.delete(team_path(name))
-        except NotFoundError:
-            continue
+
+    async def free() -> bool:
+        items, _ = await admin.list_all("/apis/farthing.dev/v1/teamtrees")
+        return not any(item["teams"] for item in items)
+
+    await eventually(free)
 
 
 async def bind(admin: Connection, account: Key, role: str, namespace: str = "") -> None:
@@ -88,6 +113,3 @@ def on_teams(verb: str, *names: str) -> Json:
     """A rule: this verb on these teams."""
     rule: Json = {"apiGroups": ["farthing.dev"], "resources": ["teams"], "verbs": [verb]}
     return rule | ({"resourceNames": list(names)} if names else {})
-
-
-__all__ = ["PermanentError", "add", "bind", "clear", "on_teams", "role", "team", "tend", "world_of"]

@@ -17,7 +17,7 @@ async def company(admin, spoke):
     await add(admin, "research", "company", 8)
     await add(admin, "vision", "research", 4, namespaces=["pictures"])
     await add(admin, "audio", "research", "2.5")
-    await tend(spoke)
+    await tend(spoke, admin)
     yield
     await clear(admin, spoke)
 
@@ -119,7 +119,7 @@ async def test_what_a_team_cannot_become(admin, company, name, change, sentence)
 async def test_circles_of_any_length_are_seen(admin, spoke, company):
     for name, parent in (("a", None), ("b", "a"), ("c", "b"), ("d", "c")):
         await add(admin, name, parent)
-    await tend(spoke)
+    await tend(spoke, admin)
     with pytest.raises(InvalidError, match="'d' is itself a part of 'a', and teams cannot be in a circle"):
         await admin.patch(team_path("a"), {"spec": {"parent": "d"}})
 
