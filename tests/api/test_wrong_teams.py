@@ -12,7 +12,7 @@ pytestmark = pytest.mark.cluster
 
 @pytest.fixture
 async def company(admin, spoke):
-    """company 16 > research 8 > vision 4, audio 2; and the spoke has seen them."""
+    """A company of 16 > research 8 > vision 4, audio 2; and the spoke has seen them."""
     await add(admin, "company", None, 16)
     await add(admin, "research", "company", 8)
     await add(admin, "vision", "research", 4, namespaces=["pictures"])
@@ -78,7 +78,8 @@ async def test_what_one_team_cannot_be(admin, wrong, sentence):
         ),
     ],
 )
-async def test_what_a_team_cannot_be_beside_others(admin, company, wrong, sentence):
+@pytest.mark.usefixtures("company")
+async def test_what_a_team_cannot_be_beside_others(admin, wrong, sentence):
     with pytest.raises(InvalidError) as refused:
         await admin.create(TEAMS.path, wrong, DRY)
     assert sentence in str(refused.value)
@@ -110,13 +111,15 @@ async def test_what_a_team_cannot_be_beside_others(admin, company, wrong, senten
         ("audio", {"namespaces": ["pictures"]}, "the namespace 'pictures' belongs to the team 'vision' already"),
     ],
 )
-async def test_what_a_team_cannot_become(admin, company, name, change, sentence):
+@pytest.mark.usefixtures("company")
+async def test_what_a_team_cannot_become(admin, name, change, sentence):
     with pytest.raises(InvalidError) as refused:
         await admin.patch(team_path(name), {"spec": change})
     assert sentence in str(refused.value)
 
 
-async def test_circles_of_any_length_are_seen(admin, spoke, company):
+@pytest.mark.usefixtures("company")
+async def test_circles_of_any_length_are_seen(admin, spoke):
     for name, parent in (("a", None), ("b", "a"), ("c", "b"), ("d", "c")):
         await add(admin, name, parent)
     await tend(spoke, admin)
@@ -124,19 +127,22 @@ async def test_circles_of_any_length_are_seen(admin, spoke, company):
         await admin.patch(team_path("a"), {"spec": {"parent": "d"}})
 
 
-async def test_what_fits_is_let_in(admin, company):
+@pytest.mark.usefixtures("company")
+async def test_what_fits_is_let_in(admin):
     await admin.create(TEAMS.path, team("t", "research", "1.5"), DRY)
     await admin.patch(team_path("vision"), {"spec": {"compute": [{"deviceClass": "H100", "amount": "5.5"}]}})
     await admin.patch(team_path("audio"), {"spec": {"parent": "company"}})
 
 
-async def test_a_team_that_others_are_a_part_of_is_not_deleted(admin, company):
+@pytest.mark.usefixtures("company")
+async def test_a_team_that_others_are_a_part_of_is_not_deleted(admin):
     with pytest.raises(InvalidError, match="'research' cannot be deleted while other teams are a part of it, such as"):
         await admin.delete(team_path("research"))
     await admin.delete(team_path("audio"))
 
 
-async def test_only_farthing_says_what_is_made_of_teams(admin, company):
+@pytest.mark.usefixtures("company")
+async def test_only_farthing_says_what_is_made_of_teams(admin):
     condition = {"type": "Valid", "status": "True", "reason": "Sure", "message": "", "lastTransitionTime": "now"}
     with pytest.raises(PermanentError, match="only Farthing says what it makes of a team, and admin is not Farthing"):
         await admin.patch(team_path("vision", "/status"), {"status": {"conditions": [condition]}})
