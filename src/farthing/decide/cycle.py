@@ -3,32 +3,37 @@
 1. take back what cannot be used
 2. place pods that devices are kept for, and close to everybody else what they still wait for
 3. mend pods that were bound away from their shares
-4. put those who wait in order, and see which of them are placed jointly
+4. put those who wait in order, and see which of them are placed jointly; where there are teams, take turns (`turns`)
 5. let go of pods that want nothing of ours, and make the templates that others lack
 6. hold what cannot be read or is not supported
 7. place what fits, taking it off what is left, and hold the rest with the reason
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import compress
 from typing import Final
 
 import numpy as np
 
+from farthing.decide.charge import charge_of, charge_of_allocation
 from farthing.decide.draft import Draft
-from farthing.decide.explain import why_not
+from farthing.decide.explain import never, why_not
+from farthing.decide.governor import Governor
 from farthing.decide.grant import grant
 from farthing.decide.keep import all_kept, making_room, set_aside
 from farthing.decide.mend import mend
-from farthing.decide.needs import Need, needs_of
+from farthing.decide.needs import Need, needs_lacking
 from farthing.decide.order import in_order, under_way
 from farthing.decide.place import Placement, place
+from farthing.decide.quota import Books
 from farthing.decide.release import held, node_of, releases
+from farthing.decide.turns import Turns
 from farthing.model.ask import TEMPLATE_PREFIX, ask_of_template
 from farthing.model.cluster import Allocation, Claim, Key, Pod
 from farthing.model.plan import Effect, Hold, MakeTemplate, Place, Plan, Release, Ungate
 from farthing.model.reason import Reason, Why
 from farthing.state.fleet import Bools
-from farthing.state.snapshot import Snapshot, Waiting
+from farthing.state.snapshot import Snapshot, Stray, Waiting
 
 _PENDING_SECONDS: Final = 10.0
 """Kubernetes makes claims in milliseconds; only after this a pod is told that it waits for them."""
@@ -39,16 +44,14 @@ def plan(snapshot: Snapshot) -> Plan:
     effects = list(releases(snapshot))
     going_back = {effect.claim.key for effect in effects if isinstance(effect, Release)}
     cycle = _Cycle(snapshot)
-    ordered = [w for w in in_order(snapshot.waiting) if not any(claim.key in going_back for claim in w.claims)]
-    for waiting in ordered:
-        if waiting.pod.uid in cycle.kept:
-            effects += cycle.decide(waiting)
+    there = [w for w in snapshot.waiting if not any(claim.key in going_back for claim in w.claims)]
+    for waiting in in_order(w for w in there if w.pod.uid in cycle.kept):
+        effects += cycle.decide(waiting)
     cycle.set_aside()
     for stray in snapshot.strays:
-        effects += mend(cycle.draft, stray, snapshot.at)
-    for waiting in ordered:
-        if waiting.pod.uid not in cycle.kept:
-            effects += cycle.decide(waiting)
+        effects += cycle.mend(stray)
+    for waiting in cycle.turns([w for w in there if w.pod.uid not in cycle.kept]):
+        effects += cycle.decide(waiting)
     return tuple(effects)
 
 
@@ -65,6 +68,57 @@ class _Cycle:
         self.awaited = {node_of(snapshot.fleet, claim) for claim in on_the_way}
         self.kept = all_kept(snapshot.fleet, snapshot.waiting, snapshot.at)
         self.placed: set[str] = set()
+        self.governor = _governor(snapshot)
+        self.behind: dict[str, Reason] = {}
+
+    def turns(self, waiting: list[Waiting]) -> Iterator[Waiting]:
+        """Who is next, one after the other."""
+        if self.governor is None:
+            yield from in_order(waiting)
+            return
+        ready = [self._contends(one) for one in waiting]
+        yield from in_order(one for one, contends in zip(waiting, ready, strict=True) if not contends)
+        turns = Turns(self.snapshot, self.governor, self._failure, self.behind)
+        yield from turns.each(list(compress(waiting, ready)), self.draft)
+
+    def _contends(self, waiting: Waiting) -> bool:
+        """Whether it is ready to be placed, and only waits for its turn. Remembered while nothing changes."""
+        tree = self.governor.books.tree if self.governor else None
+        known = waiting.memo.get("contends")
+        if known is None or known[0] is not tree or known[1] is not self.draft.fleet:
+            known = waiting.memo["contends"] = (tree, self.draft.fleet, self._is_ready(waiting))
+        found: bool = known[2]
+        return found
+
+    def _is_ready(self, waiting: Waiting) -> bool:
+        ours = tuple(claim for claim in waiting.claims if claim.ours)
+        ready = waiting.complete and not under_way(waiting) and any(claim.allocation is None for claim in ours)
+        return ready and self._obstacle(waiting, ours) is None
+
+    def _failure(self, waiting: Waiting) -> Reason | None:
+        """Why an ask, or one just like it, found no place in this cycle."""
+        return self.failed.get(self._question(waiting, None))
+
+    def _foregone(self, waiting: Waiting) -> Reason | None:
+        """What is known of a pod without looking any closer: those in front of it, or just like it, found no place."""
+        if self.governor is None:
+            return None
+        known = waiting.memo.get("question")
+        alike = known is not None and known[0] is self.draft.fleet and self._is_plain(waiting)
+        return self.behind.get(waiting.pod.uid) or (self.failed.get(known[1]) if alike and known is not None else None)
+
+    def mend(self, stray: Stray) -> Iterator[Effect]:
+        """See to a pod that was bound away from its shares; whatever its quota, since it runs."""
+        for effect in mend(self.draft, stray, self.snapshot.at):
+            if isinstance(effect, Place) and self.governor is not None:
+                self._charge(stray.team, [grant.allocation for grant in effect.grants])
+            yield effect
+
+    def _charge(self, team: str, allocations: Sequence[Allocation]) -> None:
+        if self.governor is not None:
+            books = self.governor.books
+            for allocation in allocations:
+                books.take(books.tree.at(team), charge_of_allocation(self.draft.fleet, books.tree, allocation))
 
     def set_aside(self) -> None:
         """Close what is kept for pods that found no place."""
@@ -82,7 +136,10 @@ class _Cycle:
 
     def decide(self, waiting: Waiting) -> Iterator[Effect]:
         """The effects for one pod, in the steps of the recipe."""
-        pod = waiting.pod
+        pod, foregone = waiting.pod, self._foregone(waiting)
+        if foregone is not None:
+            yield from _hold(pod, foregone)
+            return
         ours = tuple(claim for claim in waiting.claims if claim.ours)
         yield from self._missing_templates(pod)
         obstacle = self._obstacle(waiting, ours)
@@ -119,9 +176,16 @@ class _Cycle:
             return Reason(Why.UNSUPPORTED, f"claim {unsupported.key.name}: {unsupported.unsupported}")
         if pod.blocked:
             return Reason(Why.OTHER_GATE, "another scheduling gate is on it; it is placed when that is gone")
-        if not waiting.complete and self.snapshot.at - pod.created >= _PENDING_SECONDS:
-            return Reason(Why.CLAIM_PENDING, self._pending(pod))
-        return None
+        if waiting.complete:
+            return self._forbidden(waiting)
+        late = self.snapshot.at - pod.created >= _PENDING_SECONDS
+        return Reason(Why.CLAIM_PENDING, self._pending(pod)) if late else None
+
+    def _forbidden(self, waiting: Waiting) -> Reason | None:
+        """What its team may not use."""
+        if self.governor is None:
+            return None
+        return self.governor.forbids(self.governor.team(waiting), needs_lacking(waiting))
 
     def _pending(self, pod: Pod) -> str:
         """What its claims wait for."""
@@ -146,29 +210,69 @@ class _Cycle:
                 node = node_of(self.draft.fleet, has[0])
                 yield Place(pod, node, (), _placed(node, [claim.allocation for claim in has if claim.allocation]))
             return
-        needs = tuple(need for claim in lacking for _, need in needs_of(claim))
-        within, kept = self._within(waiting, has), self.kept.get(pod.uid)
-        question = (needs, waiting.team, pod.constraints, pod.cpu, pod.memory, pod.others, kept, within.tobytes())
+        needs, within = needs_lacking(waiting), self._within(waiting, has)
+        question = self._question(waiting, within)
         if question not in self.failed:
+            kept = self.kept.get(pod.uid)
             draft = self._open_to(pod.uid) if kept else self.draft
-            found = place(draft, pod, needs, waiting.team, within)
+            found = self._find(draft, waiting, needs, within)
             if found is None and waiting.avoid and not has and under_way(waiting):
-                found = place(draft, pod, needs, waiting.team)
+                found = self._find(draft, waiting, needs, None)
             if found is not None:
                 yield self._granted(waiting, lacking, needs, found)
                 return
-            why = making_room(draft.fleet, kept) if kept else why_not(draft, pod, needs, waiting.team)
-            self.failed[question] = why
+            self.failed[question] = making_room(draft.fleet, kept) if kept else self._why_not(draft, waiting, needs)
         yield from (Release(claim, self.failed[question]) for claim in has)
         yield from _hold(pod, self.failed[question])
 
-    def _within(self, waiting: Waiting, has: tuple[Claim, ...]) -> Bools:
+    def _question(self, waiting: Waiting, within: Bools | None) -> object:
+        """What asks that fail together have in common. Most are told apart by one number."""
+        pod, plain, known = waiting.pod, self._is_plain(waiting), waiting.memo.get("question")
+        if plain and known is not None and known[0] is self.draft.fleet:
+            return known[1]
+        key = (needs_lacking(waiting), waiting.team, pod.constraints, pod.cpu, pod.memory, pod.others, pod.node)
+        if not plain:
+            nodes = self._within(waiting, held(waiting)) if within is None else within
+            return (*key, self.kept.get(pod.uid), None if nodes is None else nodes.tobytes())
+        numbers = self.draft.fleet.memo.setdefault("questions", {})
+        number = numbers.setdefault(key, len(numbers))
+        waiting.memo["question"] = (self.draft.fleet, number)
+        return number
+
+    def _is_plain(self, waiting: Waiting) -> bool:
+        """Whether nothing narrows the nodes that come into question for it."""
+        return not waiting.avoid and waiting.pod.uid not in self.kept and not held(waiting)
+
+    def _find(self, draft: Draft, waiting: Waiting, needs: tuple[Need, ...], within: Bools | None) -> Placement | None:
+        """The best place, among devices that the team may have: guaranteed ones before borrowed ones."""
+        if self.governor is None:
+            return place(draft, waiting.pod, needs, waiting.team, within)
+        team, tree = self.governor.team(waiting), self.governor.books.tree
+        for masks in self.governor.choices(team, needs):
+            found = place(draft, waiting.pod, needs, waiting.team, within, masks)
+            if found is not None:
+                charge = charge_of(draft.fleet, tree, needs, found.devices)
+                if self.governor.books.allows(team, charge):
+                    return found
+        return None
+
+    def _why_not(self, draft: Draft, waiting: Waiting, needs: tuple[Need, ...]) -> Reason:
+        """What no waiting can mend first, then what quota lacks, then what the devices lack."""
+        lasting = next(filter(None, (never(draft.fleet, need) for need in needs)), None)
+        if self.governor is None or lasting is not None:
+            return lasting or why_not(draft, waiting.pod, needs, waiting.team)
+        lacking = self.governor.why_not(self.governor.team(waiting), needs)
+        return lacking or why_not(draft, waiting.pod, needs, waiting.team)
+
+    def _within(self, waiting: Waiting, has: tuple[Claim, ...]) -> Bools | None:
         """The nodes that come into question: where its other claims are, and none that refused it lately.
 
         A pod that was refused before goes where nobody else is on the way: kube-scheduler counts a pod that is hinted
         to a node as if it were there, so that two that repel each other would refuse each other wherever they go.
         """
         index = self.draft.fleet.node_index
+        if not has and not waiting.avoid:
+            return None
         if has:
             within = np.zeros(len(index), dtype=bool)
             within[[index[node] for claim in has if (node := node_of(self.draft.fleet, claim)) in index]] = True
@@ -195,13 +299,19 @@ class _Cycle:
         self.placed.add(pod.uid)
         node = draft.fleet.nodes[found.node].name
         self.awaited.add(node)
+        self._charge(team, [g.allocation for g in grants])
         allocations = [g.allocation for g in grants] + [c.allocation for c in held(waiting) if c.allocation]
         return Place(pod, node, grants, _placed(node, allocations))
 
 
+def _governor(snapshot: Snapshot) -> Governor | None:
+    books = Books.of(snapshot)
+    return Governor(snapshot.fleet, books) if books is not None else None
+
+
 def _hold(pod: Pod, reason: Reason) -> Iterator[Effect]:
     """A hold, unless the pod says so already."""
-    if pod.verdict != reason:
+    if pod.verdict is not reason and pod.verdict != reason:
         yield Hold(pod, reason)
 
 

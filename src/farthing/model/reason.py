@@ -65,7 +65,7 @@ class Why(StrEnum):
     """Its team, or a team above it, may not have more of the devices that would do."""
 
     QUEUED = "Queued"
-    """Another of its team goes first, and nobody may pass."""
+    """What it waits for is with other teams, or another of its own goes first and nobody may pass."""
 
     NOT_ALLOWED = "NotAllowed"
     """Its team may not use such isolation or such models."""

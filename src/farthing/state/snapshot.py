@@ -1,6 +1,7 @@
 """Everything one decision may look at, frozen at one instant."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from farthing.model.cluster import Allocation, Claim, Key, Pod, Slice
 from farthing.state.fleet import Fleet, Ints
@@ -57,6 +58,7 @@ class Waiting:
     `complete`: all of them are made. `team` is the pod's, its namespace's, or else the namespace itself.
     `since`: when we first saw the allocation that it has (None: it has none of ours).
     `avoid`: nodes on which kube-scheduler refused it lately. `refusals`: how many of its shares went back for that.
+    `memo` is for what decisions remember of it.
     """
 
     pod: Pod
@@ -66,6 +68,7 @@ class Waiting:
     since: float | None = None
     avoid: frozenset[str] = frozenset()
     refusals: int = 0
+    memo: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

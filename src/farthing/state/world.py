@@ -67,7 +67,7 @@ class World:
         self._usage = Usage()
         self._fleet: Fleet | None = None
         self._stale: tuple[Slice, ...] = ()
-        self._waiting: set[Key] = set()
+        self._waiting: dict[Key, None] = {}
         self._pods_of_claim: dict[Key, set[Key]] = defaultdict(set)
         self._assumed: dict[Key, Allocation] = {}
         self._busy: set[_Target] = set()
@@ -81,6 +81,7 @@ class World:
         self._tree: Tree | None = None
         self._strangers: set[str] = set()
         self._memory = Memory(half_life)
+        self._views: dict[Key, Waiting] = {}
 
     # Reading ------------------------------------------------------------------------------------------------------
 
@@ -187,19 +188,28 @@ class World:
             pod = self.get(Pod, key)
             if pod is None or (Pod, key) in self._busy:
                 continue
-            if any(Key(key.namespace, entry.claim) in self._kept for entry in pod.claims):
+            if self._kept and any(Key(key.namespace, entry.claim) in self._kept for entry in pod.claims):
                 continue
-            claims = tuple(c for entry in pod.claims if (c := self.claim(Key(key.namespace, entry.claim))))
-            allocated = [self._since[c.key] for c in claims if c.key in self._since]
-            yield Waiting(
-                pod=pod,
-                claims=claims,
-                complete=len(claims) == len(pod.claims),
-                team=self.team_of(pod),
-                since=max(allocated, default=None),
-                avoid=frozenset(node for node, until in self._avoid.get(pod.uid, {}).items() if until > at),
-                refusals=self._refusals[pod.uid],
-            )
+            view = self._views.get(key)
+            if view is None:
+                view = self._view(pod, at)
+                if pod.uid not in self._avoid:
+                    self._views[key] = view
+            yield view
+
+    def _view(self, pod: Pod, at: float) -> Waiting:
+        """A waiting pod as decisions see it. Kept until something about it changes; not where it changes with time."""
+        claims = tuple(c for entry in pod.claims if (c := self.claim(Key(pod.key.namespace, entry.claim))))
+        allocated = [self._since[c.key] for c in claims if c.key in self._since]
+        return Waiting(
+            pod=pod,
+            claims=claims,
+            complete=len(claims) == len(pod.claims),
+            team=self.team_of(pod),
+            since=max(allocated, default=None),
+            avoid=frozenset(node for node, until in self._avoid.get(pod.uid, {}).items() if until > at),
+            refusals=self._refusals[pod.uid],
+        )
 
     def team_of(self, pod: Pod) -> str:
         """The team that a pod counts for: its own, its namespace's, or else the namespace itself.
@@ -241,8 +251,17 @@ class World:
         if (old is not None and thing.version <= old.version) or thing.version <= self._graves.get((kind, key), -1):
             return
         self._tables[kind][key] = thing
+        self._look_anew(kind, key)
         if old != thing:
             self._changed(kind, key, old, at)
+
+    def _look_anew(self, kind: type[Thing], key: Key) -> None:
+        """A waiting pod, or a claim of one, has another version: effects must name the newest."""
+        if kind is Pod:
+            self._views.pop(key, None)
+        elif kind is Claim:
+            for pod in self._pods_of_claim.get(key, ()):
+                self._views.pop(pod, None)
 
     def _lose(self, kind: type[Thing], key: Key, version: int, at: float) -> None:
         old = self._tables[kind].get(key)
@@ -264,7 +283,10 @@ class World:
         elif kind is Team:
             self._tree = None
             self._strangers.clear()
-        elif kind not in (Namespace, Template):
+            self._views.clear()
+        elif kind is Namespace:
+            self._views.clear()
+        elif kind is not Template:
             self._fleet = None
 
     def _pod_changed(self, key: Key, old: Pod | None) -> None:
@@ -274,9 +296,9 @@ class World:
         for entry in pod.claims if pod else ():
             self._pods_of_claim[Key(key.namespace, entry.claim)].add(key)
         if pod is not None and pod.waits and (pod.gated or pod.claims):
-            self._waiting.add(key)
+            self._waiting.setdefault(key)
         else:
-            self._waiting.discard(key)
+            self._waiting.pop(key, None)
         if old is not None and (pod is None or pod.uid != old.uid or not pod.waits):
             self._avoid.pop(old.uid, None)
             self._refusals.pop(old.uid, None)
@@ -326,6 +348,7 @@ class World:
 
     def _house(self, key: Key) -> None:
         """A pod takes room where it is bound, or where its shares are while it is on its way there."""
+        self._views.pop(key, None)
         pod = self.get(Pod, key)
         if pod is not None and pod.node and not (pod.over or pod.deleting) and self._lacks(pod):
             self._strays.setdefault(key, None)
@@ -355,7 +378,8 @@ class World:
         elif isinstance(effect, Release):
             self._keep(effect.claim)
             if effect.reason.why is Why.REFUSED_BY_SCHEDULER and effect.claim.allocation:
-                for _, uid in effect.claim.users:
+                for name, uid in effect.claim.users:
+                    self._views.pop(Key(effect.claim.key.namespace, name), None)
                     self._avoid.setdefault(uid, {})[effect.claim.allocation.node] = at + AVOID_SECONDS
                     self._refusals[uid] += 1
 
