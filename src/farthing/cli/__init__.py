@@ -21,6 +21,7 @@ from farthing.cli.simulate import simulate
 from farthing.cli.spoke import spoke
 from farthing.cli.statement import statement
 from farthing.cli.status import status
+from farthing.cli.teams import teams
 from farthing.cli.top import top
 from farthing.cli.up import down, up
 from farthing.cli.whatif import what_if_command
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-_FOR_PEOPLE = (up, down, install, uninstall, status, top, explain, devices, repack, cost, statement)
+_FOR_PEOPLE = (up, down, install, uninstall, status, top, teams, explain, devices, repack, cost, statement)
 _FOR_EXPERTS = (simulate, export, replay, migrate, spoke, node)
 for command in (*_FOR_PEOPLE, *_FOR_EXPERTS):
     app.command()(command)
