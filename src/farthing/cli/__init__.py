@@ -8,6 +8,7 @@ Never here: decisions of their own. Start with `status.py`.
 import typer
 
 from farthing.cli import ledger, traces
+from farthing.cli.can_i import can_i
 from farthing.cli.cost import cost
 from farthing.cli.devices import devices
 from farthing.cli.explain import explain
@@ -37,5 +38,6 @@ _FOR_EXPERTS = (simulate, export, replay, migrate, spoke, node)
 for command in (*_FOR_PEOPLE, *_FOR_EXPERTS):
     app.command()(command)
 app.command("what-if")(what_if_command)
+app.command("can-i")(can_i)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(traces.app, name="traces")
