@@ -18,9 +18,8 @@ Wanted = Mapping[int, Mapping[int, int]]
 
 @dataclass(slots=True)
 class Part:
-    """One who shares: how much it wants, is guaranteed and may have at most, its weight; and what it gets."""
+    """One who shares: what it is guaranteed, how much it wants and may have at most, its weight; and what it gets."""
 
-    wants: int
     guaranteed: int
     most: int
     weight: int
@@ -42,11 +41,11 @@ def _entitled(tree: Tree, column: int, own: Sequence[int]) -> list[int]:
     local = [row[column] for row in tree.local]
     wants = list(own)
     for n in range(len(tree.teams) - 1, 0, -1):
-        wants[tree.parent[n]] += max(0, wants[n] - local[n])
+        wants[tree.parent[n]] += _part(tree, n, column, wants[n]).most
     has, total = [tree.subtree[0][column]] + [0] * (len(tree.teams) - 1), [0] * len(tree.teams)
     for n, children in enumerate(tree.children):
         parts = [_part(tree, child, column, wants[child]) for child in children]
-        itself = Part(own[n], max(0, tree.subtree[n][column] - sum(p.guaranteed for p in parts)), own[n], 1000)
+        itself = Part(max(0, tree.subtree[n][column] - sum(p.guaranteed for p in parts)), own[n], 1000)
         divide(has[n], [*parts, itself])
         total[n] = itself.gets
         for child, part in zip(children, parts, strict=True):
@@ -59,15 +58,15 @@ def _entitled(tree: Tree, column: int, own: Sequence[int]) -> list[int]:
 def _part(tree: Tree, child: int, column: int, wants: int) -> Part:
     """A child as it shares in what its parent has: beyond what it keeps to itself."""
     has, local = tree.subtree[child][column], tree.local[child][column]
-    more = max(0, wants - local)
-    return Part(more, has - local, min(more, has - local + tree.borrowing[child][column]), tree.teams[child].weight)
+    most = min(max(0, wants - local), has - local + tree.borrowing[child][column])
+    return Part(has - local, most, tree.teams[child].weight)
 
 
 def divide(has: int, parts: Sequence[Part]) -> None:
     """Give `has` to those who share it."""
     rest = has
     for part in parts:
-        part.gets = min(part.wants, part.guaranteed, part.most, rest)
+        part.gets = min(part.guaranteed, part.most, rest)
         rest -= part.gets
     while rest > 0 and (hungry := [part for part in parts if part.weight and part.gets < part.most]):
         rest -= _round(rest, hungry)
