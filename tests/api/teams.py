@@ -5,7 +5,7 @@ from typing import Any
 
 from farthing.kube.connection import Connection
 from farthing.kube.resources import TEAMS, team_path
-from farthing.kube.teams import branches, write_tree
+from farthing.kube.teams import lookup, write_tree
 from farthing.kube.watch import read_list
 from farthing.model.cluster import Key
 from farthing.model.errors import InvalidError
@@ -43,15 +43,15 @@ _NUMBERS = itertools.count()
 
 async def tend(spoke: Connection, admin: Connection) -> None:
     """What the spoke does soon after a Team changed; back when admission goes by it."""
-    await _write(spoke, admin, branches((await world_of(spoke)).tree))
+    await _write(spoke, admin, lookup((await world_of(spoke)).tree))
 
 
-async def _write(spoke: Connection, admin: Connection, found: list[Json]) -> None:
+async def _write(spoke: Connection, admin: Connection, found: Json) -> None:
     """Write a tree and see that it has come through, by a team in it that has nothing left for another."""
     mark = f"mark-{next(_NUMBERS)}"
     one = [{"what": "compute", "deviceClass": "mark", "amount": 1000}]
-    marks = [{"name": mark, "path": [mark], "quota": one}, {"name": "all", "path": ["all", mark], "quota": one}]
-    await write_tree(spoke, [*found, *marks])
+    marks = {mark: {"path": [mark], "children": ["all"], "quota": one}, "all": {"path": ["all", mark], "quota": one}}
+    await write_tree(spoke, found | {"teams": found["teams"] | marks})
     probe = team("probe", mark, compute=[{"deviceClass": "mark", "amount": 1}])
 
     async def refused() -> bool:
@@ -66,10 +66,10 @@ async def _write(spoke: Connection, admin: Connection, found: list[Json]) -> Non
 
 async def clear(admin: Connection, spoke: Connection) -> None:
     """No teams, and nothing governed."""
-    await _write(spoke, admin, [])
+    await _write(spoke, admin, lookup(None))
     for found in (await world_of(admin)).all(Team):
         await admin.delete(team_path(found.name))
-    await write_tree(spoke, [])
+    await write_tree(spoke, lookup(None))
 
     async def free() -> bool:
         items, _ = await admin.list_all("/apis/farthing.dev/v1/teamtrees")

@@ -147,4 +147,4 @@ async def test_only_farthing_says_what_is_made_of_teams(admin):
     with pytest.raises(PermanentError, match="only Farthing says what it makes of a team, and admin is not Farthing"):
         await admin.patch(team_path("vision", "/status"), {"status": {"conditions": [condition]}})
     with pytest.raises(PermanentError, match="only Farthing writes the tree of teams, and admin is not Farthing"):
-        await admin.patch("/apis/farthing.dev/v1/teamtrees/farthing", {"teams": []})
+        await admin.patch("/apis/farthing.dev/v1/teamtrees/farthing", {"teams": {"mine": {"path": ["mine"]}}})

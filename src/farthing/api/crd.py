@@ -92,8 +92,16 @@ def _value(raw: Mapping[str, Any], where: str, definitions: _Definitions) -> dic
     if "anyOf" in raw:
         return _optional(raw, where, definitions)
     if raw.get("type") == "object":
-        raise TypeError(f"{where}: a map of free keys cannot be printed; make it a list of Parts")
+        return _map(raw, where, definitions)
     return _keywords(raw, where, definitions)
+
+
+def _map(raw: Mapping[str, Any], where: str, definitions: _Definitions) -> dict[str, Any]:
+    """Free keys: right for what is looked up by name, never for what people write, which is a list of Parts."""
+    inner = raw.get("additionalProperties")
+    if not isinstance(inner, dict):
+        raise TypeError(f"{where}: a map of anything cannot be printed; say what its values are")
+    return _keywords(raw, where, definitions) | {"additionalProperties": _value(inner, f"{where}{{}}", definitions)}
 
 
 def _optional(raw: Mapping[str, Any], where: str, definitions: _Definitions) -> dict[str, Any]:

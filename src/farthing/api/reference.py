@@ -68,11 +68,20 @@ def _kind(kind: type[Kind]) -> Iterator[str]:
 def _fields(schema: dict[str, Any], prefix: str) -> Iterator[tuple[str, ...]]:
     for name, field in schema["properties"].items():
         path = f"{prefix}{name}"
-        inner, more = (field["items"], "[].") if field.get("type") == "array" else (field, ".")
+        inner, more = _inside(field)
         if "properties" in inner:
             yield from _fields(inner, f"{path}{more}")
         else:
             yield f"`{path}`", _type(field), _absent(field, name in schema.get("required", ())), field["description"]
+
+
+def _inside(field: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """What a list or a map holds, and how a path says so."""
+    if field.get("type") == "array":
+        return field["items"], "[]."
+    if "additionalProperties" in field:
+        return field["additionalProperties"], "{}."
+    return field, "."
 
 
 def _type(field: dict[str, Any]) -> str:
@@ -82,6 +91,8 @@ def _type(field: dict[str, Any]) -> str:
         return "number"
     if field["type"] == "array":
         return f"list of {_type(field['items'])}"
+    if "additionalProperties" in field:
+        return f"map of {_type(field['additionalProperties'])}"
     return str(field["type"])
 
 

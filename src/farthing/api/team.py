@@ -194,9 +194,8 @@ class Guaranteed(Part):
 class Branch(Part):
     """One valid team, as admission looks it up."""
 
-    name: Name = Field(description="The team.")
     path: tuple[str, ...] = Field(description="The team, its parent, and so on up to the pool.")
-    namespaces: tuple[str, ...] = Field(default=(), description="As in the Team.")
+    children: tuple[str, ...] = Field(default=(), description="The teams right below it.")
     members: tuple[str, ...] = Field(default=(), description="As in the Team.")
     quota: tuple[Guaranteed, ...] = Field(default=(), description="What it is guaranteed, by class.")
 
@@ -209,4 +208,5 @@ class TeamTree(Kind):
         Rule(f"self.metadata.name == '{TREE}'", f"there is one tree of teams, and it is called {TREE}"),
     )
 
-    teams: tuple[Branch, ...] = Field(default=(), description="Every valid team.")
+    teams: dict[str, Branch] = Field(default={}, description="Every valid team by its name.")
+    namespaces: dict[str, str] = Field(default={}, description="The team of each namespace that a team names.")

@@ -10,28 +10,26 @@ TREE_PATH: Final = "/apis/farthing.dev/v1/teamtrees/farthing"
 _MANAGER: Final = "farthing-spoke"
 
 
-def branches(tree: Tree | None) -> list[Json]:
-    """Every valid team as the TeamTree has it, by name. What is no Team, the pool and namespaces, is not among them."""
+def lookup(tree: Tree | None) -> Json:
+    """Every valid team, and the team of each namespace, by name. Namespaces without a team are not among them."""
     if tree is None:
-        return []
-    found = []
-    for i, team in enumerate(tree.teams):
-        if i == 0 or team.name in tree.implicit:
-            continue
-        found.append(
-            {
-                "name": team.name,
-                "path": [tree.teams[n].name for n in tree.path[i] if n],
-                "namespaces": list(team.namespaces),
-                "members": list(team.members),
-                "quota": [
-                    {"what": what, "deviceClass": name, "amount": quota.amount}
-                    for what, quotas in (("compute", team.compute), ("memory", team.memory))
-                    for name, quota in quotas
-                ],
-            }
-        )
-    return sorted(found, key=lambda branch: str(branch["name"]))
+        return {"teams": {}, "namespaces": {}}
+    real = [n for n in range(1, len(tree.teams)) if tree.teams[n].name not in tree.implicit]
+    return {"teams": {tree.teams[n].name: _branch(tree, n) for n in real}, "namespaces": dict(tree.homes)}
+
+
+def _branch(tree: Tree, n: int) -> Json:
+    team = tree.teams[n]
+    return {
+        "path": [tree.teams[above].name for above in tree.path[n] if above],
+        "children": [tree.teams[child].name for child in tree.children[n]],
+        "members": list(team.members),
+        "quota": [
+            {"what": what, "deviceClass": name, "amount": quota.amount}
+            for what, quotas in (("compute", team.compute), ("memory", team.memory))
+            for name, quota in quotas
+        ],
+    }
 
 
 def verdict(sentence: str) -> Json:
@@ -44,13 +42,13 @@ def verdict(sentence: str) -> Json:
     }
 
 
-async def write_tree(connection: Connection, found: list[Json]) -> None:
+async def write_tree(connection: Connection, found: Json) -> None:
     """Make the TeamTree say this, whether it was there or not."""
     body = {
         "apiVersion": "farthing.dev/v1",
         "kind": "TeamTree",
         "metadata": {"name": "farthing"},
-        "teams": found,
+        **found,
     }
     await connection.patch(TREE_PATH, body, "apply-patch", {"fieldManager": _MANAGER, "force": "true"})
 

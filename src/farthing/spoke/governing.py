@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from farthing.kube.connection import Connection, Json
-from farthing.kube.teams import branches, read_verdicts, verdict, write_tree, write_verdict
+from farthing.kube.teams import lookup, read_verdicts, verdict, write_tree, write_verdict
 from farthing.model.errors import FarthingError, NotFoundError
 from farthing.model.team import Team
 from farthing.spoke.loop import Loop
@@ -31,7 +31,7 @@ class Governing:
         self._connection = connection
         self._loop = loop
         self._seen: tuple[Tree | None, frozenset[str]] | None = None
-        self._tree: list[Json] | None = None
+        self._tree: Json | None = None
         self._written = float("-inf")
         self._verdicts: dict[str, Json] = {}
 
@@ -61,11 +61,11 @@ class Governing:
         seen = (tree, frozenset(team.name for team in world.all(Team)))
         if not self._loop.leading() or (seen == self._seen and steady - self._written < AGAIN_SECONDS):
             return
-        found = branches(tree)
+        found = lookup(tree)
         if found != self._tree or steady - self._written >= AGAIN_SECONDS:
             await write_tree(self._connection, found)
             self._tree, self._written = found, steady
-            _log.info("teams are written", teams=len(found))
+            _log.info("teams are written", teams=len(found["teams"]))
         await self._judge(tree, seen[1])
         self._seen = seen
 
