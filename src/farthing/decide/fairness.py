@@ -1,10 +1,11 @@
 """Whose turn it is: teams within what they are guaranteed first, then whoever has least of what is lent.
 
 A team's share is its dominant one: over all columns the largest part of the pool that it borrows, with what it
-borrowed lately and with the ask in question, divided by its weight. Shares are compared between siblings, from the
-pool down, as in a tournament: each team sends the ask of whichever of its children, or of its own, has the least.
+borrowed lately, divided by its weight. Shares are compared between siblings, from the pool down, as in a tournament:
+each team sends the ask of whichever of its children, or of its own, has the least; of equal ones, who came first.
 
-So of teams that borrow and still wait none is more than one ask behind another, in proportion to their weights.
+So a team that borrows is never more than one ask ahead of another that still waits, in proportion to their weights.
+The ask in question is no part of the share: else who asks for much at once would wait behind all who ask for little.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,39 +25,40 @@ WEIGHTLESS: Final = 1 << 80
 """The share of a team without weight that borrows: behind everybody who has one."""
 
 WITHIN, BORROWS = range(2)
-"""The first thing that counts: whether an ask is within what its team is guaranteed."""
+"""The first thing that counts: whether an ask is within what its team, or the family it is in, is guaranteed."""
 
 Costs = Callable[[int, Waiting], Sequence[Charge]]
 """What an ask of a team may cost: one charge for each class of devices that would do."""
 
 
-def share(books: Books, past: Numbers, team: int, charge: Charge = ()) -> int:
-    """A team's weighted dominant share with a charge on top, in parts of SCALE."""
+def share(books: Books, past: Numbers, team: int) -> int:
+    """A team's weighted dominant share, in parts of SCALE."""
     tree = books.tree
-    dominant = _dominant(tree, books.usage[team], tree.subtree[team], past[team] if past else (), charge)
+    dominant = _dominant(tree, books.usage[team], tree.subtree[team], past[team] if past else ())
     weight = tree.teams[team].weight
     if not dominant:
         return 0
     return dominant * 1000 // weight if weight else WEIGHTLESS + dominant
 
 
-def own_share(books: Books, team: int, charge: Charge = ()) -> int:
+def own_share(books: Books, team: int) -> int:
     """The share of what a team of teams uses itself: beside its children it counts as one more of them, of weight 1."""
     tree, own, has = books.tree, list(books.usage[team]), list(books.tree.subtree[team])
     for child in tree.children[team]:
         for column, local in enumerate(tree.local[child]):
             own[column] -= max(0, books.usage[child][column] - local)
             has[column] -= tree.subtree[child][column] - local
-    return _dominant(tree, own, has, (), charge)
+    return _dominant(tree, own, has, ())
 
 
-def _dominant(tree: Tree, used: Sequence[int], has: Sequence[int], past: Sequence[int], charge: Charge) -> int:
+def _dominant(tree: Tree, used: Sequence[int], has: Sequence[int], past: Sequence[int]) -> int:
     """The largest part of the pool that is borrowed of any column."""
-    more, pool = dict(charge), tree.subtree[0]
-    borrowed = [max(0, amount + more.get(c, 0) - has[c]) for c, amount in enumerate(used)]
-    if past:
-        borrowed = [now + before for now, before in zip(borrowed, past, strict=True)]
-    return max(amount * SCALE // max(1, pool[c]) for c, amount in enumerate(borrowed))
+    dominant, pool = 0, tree.subtree[0]
+    for column, amount in enumerate(used):
+        borrowed = max(0, amount - has[column]) + (past[column] if past else 0)
+        if borrowed:
+            dominant = max(dominant, borrowed * SCALE // max(1, pool[column]))
+    return dominant
 
 
 @dataclass(order=True, slots=True)
@@ -90,7 +92,7 @@ class Line:
         return None if best is None else (best.team, self._queues[best.team][self._next[best.team]])
 
     def is_within(self) -> bool:
-        """Whether the ask at the head is within what its team is guaranteed."""
+        """Whether the ask at the head is within what its team, or a family it is in, is guaranteed."""
         best = self._best(0)
         return best is not None and best.rank[0] == WITHIN
 
@@ -143,7 +145,7 @@ class Line:
         return heap[0] if heap else None
 
     def _own(self, team: int) -> _Entry | None:
-        """A team's own candidate: its head, charged where it is cheapest for the team."""
+        """A team's own candidate: its head."""
         i = self._next.get(team, 0)
         queue = self._queues.get(team, ())
         if i >= len(queue):
@@ -152,18 +154,17 @@ class Line:
         within = next((charge for charge in charges if self._books.within(team, charge)), None)
         if within is not None:
             return _Entry((WITHIN, 0, came(queue[i]), team), team, team, within)
-        shares = [(self._own_share(team, charge), charge) for charge in charges]
-        lowest, charge = min(shares, default=(WEIGHTLESS, ()))
-        return _Entry((BORROWS, lowest, came(queue[i]), team), team, team, charge)
+        return _Entry((BORROWS, self._own_share(team), came(queue[i]), team), team, team, next(iter(charges), ()))
 
-    def _own_share(self, team: int, charge: Charge) -> int:
+    def _own_share(self, team: int) -> int:
         if self._books.tree.children[team]:
-            return own_share(self._books, team, charge)
-        return share(self._books, self._past, team, charge)
+            return own_share(self._books, team)
+        return share(self._books, self._past, team)
 
     def _seen(self, n: int, best: _Entry) -> _Entry:
         """A team's candidate as the team's siblings see it."""
-        rank = (best.rank[0], share(self._books, self._past, n, best.charge), best.rank[2], n)
+        within = WITHIN if best.rank[0] == WITHIN or self._books.within(n, best.charge) else BORROWS
+        rank = (within, share(self._books, self._past, n), best.rank[2], n)
         return _Entry(rank, n, best.team, best.charge)
 
 

@@ -111,7 +111,7 @@ class Governor:
         most, rest = amount_text(column.what, found.most), amount_text(column.what, left)
         kind = "devices that no quota names" if column.device_class == OTHERS else column.device_class
         if found.kind == "pool":
-            return f"{rest} of {most} {kind} is free or not spoken for; {self._holders(found.column)}"
+            return f"{rest} of {most} {kind} is left; {self._holders(found.column)}"
         return (
             f"team {name} has, with what it may borrow, {most} of {kind}, of which {rest} is left; "
             f"{amount_text(column.what, found.wanted - left)} is lacking"

@@ -60,7 +60,7 @@ class Books:
         """What a team uses beyond what it is guaranteed."""
         return max(0, self.usage[team][column] - self.tree.subtree[team][column])
 
-    def lent(self, team: int, column: int) -> int:
+    def lends(self, team: int, column: int) -> int:
         """What a team does not use and lets others have."""
         tree, used = self.tree, self.usage[team][column]
         return max(0, tree.subtree[team][column] - max(used, tree.local[team][column]))

@@ -15,13 +15,12 @@ import numpy as np
 
 from farthing.decide.draft import Draft
 from farthing.decide.fairness import Line, queues_of
-from farthing.decide.fit import eligible
+from farthing.decide.fit import able, eligible
 from farthing.decide.governor import Governor
-from farthing.decide.needs import Need, needs_lacking
+from farthing.decide.needs import needs_lacking
 from farthing.decide.nodes import allowed
 from farthing.decide.order import AGED_SECONDS, team_order
 from farthing.decide.quota import Charge
-from farthing.model.cluster import Pod
 from farthing.model.reason import Reason, Why
 from farthing.model.team import Queueing
 from farthing.state.snapshot import Snapshot, Waiting
@@ -77,7 +76,7 @@ class Turns:
         if within or aged:
             self.governor.books.take(team, charge)
         if aged:
-            self.keeping = keep_node(draft, waiting.pod, needs_lacking(waiting))
+            self.keeping = keep_node(draft, waiting)
 
     def _holds_up(self, team: int, waiting: Waiting, reason: Reason) -> bool:
         """Whether nobody of the team may pass an ask: not where it could never be placed."""
@@ -92,19 +91,22 @@ class Turns:
             self.behind[one.pod.uid] = Reason(Why.QUEUED, sentence)
 
 
-def keep_node(draft: Draft, pod: Pod, needs: tuple[Need, ...]) -> bool:
-    """Close, for the rest of a plan, the node that has most free of those where a pod could be; whether there is one.
+def keep_node(draft: Draft, waiting: Waiting) -> bool:
+    """Close, for the rest of a plan, a node for a pod, where some node will do once others end; whether there is one.
 
-    Always the same node as long as it is the one that has most free: so it is soon free enough.
+    It is the one that has most free of those that have too little; the same as long as that stays so, and so it is
+    soon free enough.
     """
-    fleet, size = draft.fleet, len(draft.fleet.nodes)
-    could, free = allowed(fleet, pod.constraints).copy(), np.zeros(size)
-    good = np.zeros(len(fleet.devices), dtype=bool)
-    for need in needs:
-        healthy = eligible(fleet, need).healthy
+    fleet, pod, size = draft.fleet, waiting.pod, len(draft.fleet.nodes)
+    could = allowed(fleet, pod.constraints) & (fleet.cpu >= pod.cpu) & (fleet.memory_of_node >= pod.memory)
+    good, waits, free = np.zeros(len(fleet.devices), dtype=bool), np.zeros(size, dtype=bool), np.zeros(size)
+    for need in needs_lacking(waiting):
+        healthy, fits = eligible(fleet, need).healthy, able(fleet, draft.free, need, draft.team(waiting.team))
         could &= np.bincount(fleet.node_of[healthy], minlength=size) >= need.count
+        waits |= np.bincount(fleet.node_of[fits], minlength=size) < need.count
         free += np.bincount(fleet.node_of[healthy], weights=draft.free.compute[healthy], minlength=size)
         good |= healthy
+    could &= waits
     if not could.any():
         return False
     node = int(np.argmax(np.where(could, free, -1.0)))

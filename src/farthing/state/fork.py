@@ -35,7 +35,7 @@ class Fork:
     """A world that nobody else sees. What it learns is newer than everything the original knew."""
 
     def __init__(self, original: World, at: float) -> None:
-        self.world = World()
+        self.world = original.empty()
         newest = 0
         for kind in KINDS:
             for thing in original.all(kind):  # type: ignore[type-var]

@@ -300,6 +300,12 @@ class Memory:
         self._level: dict[tuple[str, Column], float] = {}
         self._last: dict[tuple[str, Column], int] = {}
 
+    def copy(self) -> "Memory":
+        """One that remembers the same."""
+        found = Memory(self._half_life)
+        found._at, found._level, found._last = self._at, dict(self._level), dict(self._last)
+        return found
+
     def learn(self, tree: Tree, usage: Numbers, at: float) -> Numbers:
         """Note that from now on this is used; what is remembered, by team and column. Empty where nothing ever is."""
         if self._half_life <= 0:

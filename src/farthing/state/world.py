@@ -83,6 +83,12 @@ class World:
         self._memory = Memory(half_life)
         self._views: dict[Key, Waiting] = {}
 
+    def empty(self) -> "World":
+        """A world that knows nothing yet, but what teams borrowed in this one."""
+        found = World()
+        found._memory = self._memory.copy()
+        return found
+
     # Reading ------------------------------------------------------------------------------------------------------
 
     def get(self, kind: type[_T], key: Key) -> _T | None:
