@@ -13,7 +13,7 @@ from rich.text import Text
 from farthing.cli.look import Look, is_ours, look_at
 from farthing.cli.options import Context, Format, Kubeconfig, Output
 from farthing.cli.render import Column, console, counted, show_json, show_table
-from farthing.decide.entitlement import entitlements, use_in_all
+from farthing.decide.entitlement import entitlements, lent, use_in_all
 from farthing.decide.governor import Governor
 from farthing.decide.needs import needs_lacking
 from farthing.decide.quota import Books
@@ -119,7 +119,7 @@ def team_rows(look: Look) -> list[TeamRow]:
                 guaranteed=_guaranteed(tree, n, column),
                 used=used[column][n],
                 borrowed=books.borrowed(n, column) if n else 0,
-                lent=books.lent(n, column) if n else 0,
+                lent=lent(books, n, column) if n else 0,
                 fair=fair[n][column],
                 waiting=total[n][column],
             )

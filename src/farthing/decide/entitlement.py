@@ -96,3 +96,9 @@ def use_in_all(books: Books, column: int) -> list[int]:
     for n in range(len(found) - 1, 0, -1):
         found[books.tree.parent[n]] += found[n]
     return found
+
+
+def lent(books: Books, n: int, column: int) -> int:
+    """What a team does not use and lets others have, whether they do or not."""
+    has, local = books.tree.subtree[n][column], books.tree.local[n][column]
+    return max(0, has - max(books.usage[n][column], local))
