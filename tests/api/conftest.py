@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,21 +55,27 @@ async def admin(installed: Cluster) -> AsyncIterator[Connection]:
 Login = Callable[[str, str], Awaitable[Connection]]
 
 
-@pytest.fixture
-async def login(installed: Cluster, admin: Connection, tmp_path: Path) -> AsyncIterator[Login]:
+@asynccontextmanager
+async def logins(cluster: Cluster, admin: Connection, folder: Path) -> AsyncIterator[Login]:
     """A way to log in as a service account, by namespace and name."""
-    server = yaml.safe_load(installed.kubeconfig.read_text())["clusters"][0]["cluster"]
+    server = yaml.safe_load(cluster.kubeconfig.read_text())["clusters"][0]["cluster"]
     async with AsyncExitStack() as stack:
 
         async def _login(namespace: str, name: str) -> Connection:
             path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
             body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
             token = (await admin.create(path, body))["status"]["token"]
-            kubeconfig = tmp_path / f"{namespace}-{name}.yaml"
+            kubeconfig = folder / f"{namespace}-{name}.yaml"
             write_kubeconfig(kubeconfig, server, token)
             return await stack.enter_async_context(Connection.from_kubeconfig(kubeconfig))
 
         yield _login
+
+
+@pytest.fixture
+async def login(installed: Cluster, admin: Connection, tmp_path: Path) -> AsyncIterator[Login]:
+    async with logins(installed, admin, tmp_path) as found:
+        yield found
 
 
 @pytest.fixture

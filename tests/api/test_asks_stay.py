@@ -4,7 +4,7 @@ import pytest
 
 from farthing.api.names import SPOKE_USER
 from farthing.kube.connection import Connection
-from farthing.model.ask import DURATION, DURATION_REFUSED, GPU, GPU_MODEL, ISOLATION
+from farthing.model.ask import DURATION, DURATION_REFUSED, GPU, GPU_MODEL, ISOLATION, TEAM
 from farthing.model.cluster import GATE
 from farthing.model.errors import InvalidError, PermanentError
 from tests.api.objects import gates, pod, pods, templates
@@ -31,6 +31,13 @@ async def waiting(admin: Connection, namespace: str) -> str:
 async def test_the_ask_stays_as_it_was(admin: Connection, waiting: str, name, text):
     with pytest.raises(InvalidError, match=f"{name}: a pod keeps the ask that it was created with; delete the pod"):
         await admin.patch(waiting, {"metadata": {"annotations": {name: text}}})
+
+
+@pytest.mark.parametrize("team", ["vision", None])
+async def test_the_team_stays_as_it_was(admin: Connection, namespace: str, team):
+    await admin.create(pods(namespace), pod("0.25", labels={TEAM: "sales"}))
+    with pytest.raises(InvalidError, match="a pod that asks keeps the team that it was created with; delete the pod"):
+        await admin.patch(f"{pods(namespace)}/p", {"metadata": {"labels": {TEAM: team}}})
 
 
 async def test_a_pod_that_did_not_ask_cannot_begin_to(admin: Connection, namespace: str):

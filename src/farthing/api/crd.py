@@ -12,7 +12,7 @@ from farthing.api.types import GROUP, VERSION, Column, Kind, Part
 _KEPT: Final = {
     "type", "description", "default", "enum", "format", "pattern", "items", "required",
     "minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum",
-    "x-kubernetes-validations", "x-kubernetes-list-type",
+    "x-kubernetes-validations", "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-int-or-string",
 }  # fmt: skip
 _DROPPED: Final = {"title", "additionalProperties", "$defs", "properties"}
 """Noise, what pruning does already, and what is taken apart elsewhere."""
@@ -43,6 +43,7 @@ def custom_resource_definition(kind: type[Kind]) -> dict[str, Any]:
                     "storage": True,
                     "schema": {"openAPIV3Schema": structural(kind)},
                     "additionalPrinterColumns": [_column(column) for column in kind.COLUMNS],
+                    **({"subresources": {"status": {}}} if "status" in kind.model_fields else {}),
                 }
             ],
         },
@@ -91,8 +92,16 @@ def _value(raw: Mapping[str, Any], where: str, definitions: _Definitions) -> dic
     if "anyOf" in raw:
         return _optional(raw, where, definitions)
     if raw.get("type") == "object":
-        raise TypeError(f"{where}: a map of free keys cannot be printed; make it a list of Parts")
+        return _map(raw, where, definitions)
     return _keywords(raw, where, definitions)
+
+
+def _map(raw: Mapping[str, Any], where: str, definitions: _Definitions) -> dict[str, Any]:
+    """Free keys: right for what is looked up by name, never for what people write, which is a list of Parts."""
+    inner = raw.get("additionalProperties")
+    if not isinstance(inner, dict):
+        raise TypeError(f"{where}: a map of anything cannot be printed; say what its values are")
+    return _keywords(raw, where, definitions) | {"additionalProperties": _value(inner, f"{where}{{}}", definitions)}
 
 
 def _optional(raw: Mapping[str, Any], where: str, definitions: _Definitions) -> dict[str, Any]:

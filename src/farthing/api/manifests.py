@@ -10,10 +10,10 @@ from typing import Any, Final
 import yaml
 
 from farthing.api.crd import custom_resource_definition
+from farthing.api.kinds import KINDS
 from farthing.api.names import OWN_DRIVER
 from farthing.api.profiles import profile_object, profile_of
 from farthing.api.templating import cel_list, objects, rendered
-from farthing.api.types import KINDS
 from farthing.model.ask import VENDORS
 
 DRIVERS: Final = (OWN_DRIVER,)
@@ -29,6 +29,11 @@ _REFUSING: Final = (
     "15-vendor-limits",
     "16-keeps",
     "17-node-slices",
+    "18-team-namespaces",
+    "18-team-tree",
+    "18-team-tree-writer",
+    "18-team-use",
+    "18-teams",
 )
 _CHANGING: Final = ("20-claim-protection", "21-pods-that-ask", "23-own-claims")
 
@@ -38,10 +43,12 @@ def printed(drivers: Sequence[str] = DRIVERS) -> dict[str, str]:
     texts = {"00-crds.yaml": _dump(custom_resource_definition(kind) for kind in KINDS)}
     texts["01-namespace.yaml"] = rendered("01-namespace")
     texts["02-driver-profiles.yaml"] = _dump(profile_object(profile_of(driver)) for driver in drivers)
+    texts["02-team-tree.yaml"] = rendered("02-team-tree")
     texts["03-device-class.yaml"] = rendered("03-device-class", {"DRIVERS": cel_list(drivers)})
     texts["04-spoke-role.yaml"] = rendered("04-spoke-role")
     texts["05-repack-role.yaml"] = rendered("05-repack-role")
     texts["06-node-role.yaml"] = rendered("06-node-role")
+    texts["07-team-roles.yaml"] = rendered("07-team-roles")
     texts |= {f"{name}.yaml": rendered(name) for name in (*_REFUSING, *_CHANGING)}
     for vendor, resource in VENDORS.items():
         words = {"VENDOR": vendor, "RESOURCE": resource}

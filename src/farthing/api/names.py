@@ -6,9 +6,12 @@ from farthing.model.cluster import DEVICE_CLASS, GATE, OWN_DRIVER
 
 __all__ = [
     "CLAIM",
+    "CONTROLLER",
     "DEVICE_CLASS",
+    "DIVIDER",
     "FIELD_MANAGER",
     "GATE",
+    "GOVERNOR",
     "MANAGED",
     "NAMESPACE",
     "NODE",
@@ -30,6 +33,16 @@ SPOKE_USER: Final = f"system:serviceaccount:{NAMESPACE}:{SPOKE}"
 
 REPACKER: Final = "farthing-repacker"
 """The ClusterRole of those who may have devices freed and kept for a waiting pod (`farthing repack --yes`)."""
+
+GOVERNOR: Final = "farthing-governor"
+"""The ClusterRole of those who write all Teams and say whose a namespace is."""
+
+DIVIDER: Final = "farthing-team-divider"
+"""The ClusterRole of team admins; on which team, a second role says."""
+
+CONTROLLER: Final = "farthing-team-controller"
+"""The ClusterRole of controllers that make pods of what people write."""
+
 NODE: Final = "farthing-node"
 """The node drivers' ServiceAccount, and the roles bound to it."""
 

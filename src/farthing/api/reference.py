@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from farthing.api.crd import structural
+from farthing.api.kinds import KINDS
 from farthing.api.names import GATE, MANAGED, REPACKER
 from farthing.api.profiles import BUILT_IN
-from farthing.api.types import GROUP, KINDS, VERSION, Kind
+from farthing.api.types import GROUP, VERSION, Kind
 from farthing.model import ask, gang
 from farthing.model.keep import KEPT, KEPT_EXPECTED
 
@@ -76,17 +77,31 @@ def _kind(kind: type[Kind]) -> Iterator[str]:
 def _fields(schema: dict[str, Any], prefix: str) -> Iterator[tuple[str, ...]]:
     for name, field in schema["properties"].items():
         path = f"{prefix}{name}"
-        if "properties" in field:
-            yield from _fields(field, f"{path}.")
+        inner, more = _inside(field)
+        if "properties" in inner:
+            yield from _fields(inner, f"{path}{more}")
         else:
             yield f"`{path}`", _type(field), _absent(field, name in schema.get("required", ())), field["description"]
+
+
+def _inside(field: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """What a list or a map holds, and how a path says so."""
+    if field.get("type") == "array":
+        return field["items"], "[]."
+    if "additionalProperties" in field:
+        return field["additionalProperties"], "{}."
+    return field, "."
 
 
 def _type(field: dict[str, Any]) -> str:
     if "enum" in field:
         return " or ".join(f'`"{value}"`' for value in field["enum"])
+    if "x-kubernetes-int-or-string" in field:
+        return "number"
     if field["type"] == "array":
         return f"list of {_type(field['items'])}"
+    if "additionalProperties" in field:
+        return f"map of {_type(field['additionalProperties'])}"
     return str(field["type"])
 
 
@@ -110,7 +125,7 @@ def _rules(schema: dict[str, Any]) -> Iterator[str]:
 def _messages(schema: dict[str, Any]) -> Iterator[str]:
     yield from (rule["message"] for rule in schema.get("x-kubernetes-validations", ()))
     for field in schema.get("properties", {}).values():
-        yield from _messages(field)
+        yield from _messages(field.get("items", field))
 
 
 def _profiles() -> Iterator[str]:

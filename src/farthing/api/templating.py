@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 import yaml
 
 from farthing.api import names
+from farthing.api.team import TREE
 from farthing.model import ask, gang, keep
 from farthing.model.ask import ANNOTATIONS, FORMS, ISOLATIONS, MOVES, QOSES, VENDORS
 
@@ -42,9 +43,11 @@ def _words() -> dict[str, str]:
     words |= {
         name: getattr(names, name) for name in ("NAMESPACE", "MANAGED", "GATE", "CLAIM", "DEVICE_CLASS", "REPACKER")
     }
+    words |= {name: getattr(names, name) for name in ("GOVERNOR", "DIVIDER", "CONTROLLER")}
     words |= {
         "SPOKE": names.SPOKE_USER,
         "NODE": names.NODE_USER,
+        "TREE": TREE,
         "DRIVER": names.OWN_DRIVER,
         "PROFILE_PATTERN": f"^{FORMS['profile']}$",
         "COUNT_PATTERN": f"^{FORMS['whole']}$",

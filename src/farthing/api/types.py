@@ -138,7 +138,3 @@ class DriverProfile(Kind):
     )
 
     spec: DriverProfileSpec
-
-
-KINDS: Final[tuple[type[Kind], ...]] = (DriverProfile,)
-"""Every kind that is printed, in the order in which it is applied."""

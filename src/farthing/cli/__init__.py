@@ -8,6 +8,7 @@ Never here: decisions of their own. Start with `status.py`.
 import typer
 
 from farthing.cli import ledger, traces
+from farthing.cli.can_i import can_i
 from farthing.cli.cost import cost
 from farthing.cli.devices import devices
 from farthing.cli.explain import explain
@@ -21,6 +22,7 @@ from farthing.cli.simulate import simulate
 from farthing.cli.spoke import spoke
 from farthing.cli.statement import statement
 from farthing.cli.status import status
+from farthing.cli.teams import teams
 from farthing.cli.top import top
 from farthing.cli.up import down, up
 from farthing.cli.whatif import what_if_command
@@ -31,10 +33,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-_FOR_PEOPLE = (up, down, install, uninstall, status, top, explain, devices, repack, cost, statement)
+_FOR_PEOPLE = (up, down, install, uninstall, status, top, teams, explain, devices, repack, cost, statement)
 _FOR_EXPERTS = (simulate, export, replay, migrate, spoke, node)
 for command in (*_FOR_PEOPLE, *_FOR_EXPERTS):
     app.command()(command)
 app.command("what-if")(what_if_command)
+app.command("can-i")(can_i)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(traces.app, name="traces")

@@ -25,6 +25,7 @@ _PATHS: Final = {
     "Namespace": "/api/v1/namespaces",
     "ServiceAccount": "/api/v1/namespaces/{namespace}/serviceaccounts",
     "DriverProfile": "/apis/farthing.dev/v1/driverprofiles",
+    "TeamTree": "/apis/farthing.dev/v1/teamtrees",
     "DeviceClass": "/apis/resource.k8s.io/v1/deviceclasses",
     "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
     "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",

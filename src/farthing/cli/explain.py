@@ -16,12 +16,13 @@ from farthing.cli.leader import Leader, read_leader
 from farthing.cli.look import Look, Share, claims_of, is_ours, look, shares
 from farthing.cli.options import Context, Format, Kubeconfig, Output, connect
 from farthing.cli.render import Column, age, console, counted, gib, percent, several, show_json, show_table
+from farthing.cli.standing import Holder, Standing, show_standings, standings
 from farthing.decide.needs import needs_of
 from farthing.kube.connection import Json
 from farthing.kube.convert import PLACED_CONDITION, instant
 from farthing.kube.resources import pod_path
 from farthing.model.ask import GPU
-from farthing.model.cluster import Key, Namespace, Pod
+from farthing.model.cluster import Key, Pod
 from farthing.model.errors import InvalidError, NotFoundError
 from farthing.model.reason import Why
 from farthing.state.snapshot import Waiting
@@ -59,6 +60,7 @@ class Explanation:
     `state` is waiting, on its way, running, finished, deleting or not ours. `reason` is empty where nothing stands in
     its way. `ahead` pods of `line` are looked at before it; both are None where it does not wait for devices.
     `nodes_left` is how many nodes nothing excludes. `starts` is when it would start; null where that cannot be told.
+    `standings` and `holders` say, where there are teams, what its team has of what it waits for, and who has the rest.
     """
 
     pod: str
@@ -75,6 +77,8 @@ class Explanation:
     starts: Expected | None = None
     excluded: tuple[Excluded, ...] = ()
     shares: tuple[HeldShare, ...] = ()
+    standings: tuple[Standing, ...] = ()
+    holders: tuple[Holder, ...] = ()
 
 
 def explain(
@@ -137,13 +141,12 @@ def _unknown(seen: Look, key: Key) -> str:
 def explanation(seen: Look, pod: Pod, raw: Json, leader: Leader) -> Explanation:
     """Everything that can be said of one pod. `raw` is the pod as the API server has it."""
     waiting = next((w for w in seen.snapshot().waiting if w.pod.key == pod.key), None)
-    namespace = seen.world.get(Namespace, Key("", pod.key.namespace))
     base = Explanation(
         pod=str(pod.key),
         at=seen.at,
         state="not ours",
         asks=_asks(seen, pod),
-        team=pod.team or (namespace.team if namespace else "") or pod.key.namespace,
+        team=seen.world.team_of(pod),
         age_seconds=max(0.0, seen.at - pod.created),
         shares=tuple(_held(seen, share, _placed_at(raw)) for share in shares(seen) if pod.key in share.pods),
     )
@@ -221,6 +224,7 @@ def _waiting(base: Explanation, seen: Look, waiting: Waiting, leader: Leader) ->
         then = "the spoke places it in a moment" if leader.leads else f"but nobody acts on it: {leader.sentence}"
         sentence = f"nothing stands in its way, it would go {sentence}; {then}"
     out = sum(len(exclusion.nodes) for exclusion in found.exclusions)
+    stand, holders = standings(seen.snapshot(), waiting.team, wanted(seen, waiting.pod))
     return replace(
         base,
         state="waiting",
@@ -231,6 +235,8 @@ def _waiting(base: Explanation, seen: Look, waiting: Waiting, leader: Leader) ->
         nodes_left=len(seen.world.fleet.nodes) - out if out or found.fits else None,
         starts=None if found.fits else expected(seen, waiting, wanted(seen, waiting.pod), found.reason),
         excluded=tuple(Excluded(e.why.value, e.sentence, e.nodes) for e in found.exclusions),
+        standings=stand,
+        holders=holders,
     )
 
 
@@ -265,6 +271,7 @@ def _show(out: Console, found: Explanation) -> None:
             else f"\nWhen it would start is {found.starts.sentence}.",
             markup=False,
         )
+    show_standings(out, found.standings, found.holders)
     if found.excluded:
         _show_excluded(out, found)
 

@@ -7,8 +7,8 @@ from farthing.decide.cycle import plan
 from farthing.decide.draft import Draft
 from farthing.decide.explain import Exclusion, exclusions, why_not
 from farthing.decide.gang import gathering, starts_together
+from farthing.decide.line import in_line as line
 from farthing.decide.needs import Need, needs_of
-from farthing.decide.order import in_order
 from farthing.decide.place import place
 from farthing.model.ask import ask_of_template
 from farthing.model.cluster import DEVICE_CLASS, Key, Pod
@@ -37,20 +37,20 @@ def judge(look: Look, waiting: Waiting) -> Judgement:
     decided = _decided(look.snapshot()).get(waiting.pod.key)
     draft = Draft.of(look.snapshot())
     reason, fits = decided or _alone(draft, waiting, needs)
-    line = in_line(look, look.snapshot().waiting)
-    keys = [w.pod.key for w in line]
+    before = in_line(look, look.snapshot())
+    keys = [w.pod.key for w in before]
     return Judgement(
         reason=reason,
         fits=fits,
         exclusions=exclusions(draft, waiting.pod, needs, waiting.team) if needs else (),
         ahead=keys.index(waiting.pod.key) if waiting.pod.key in keys else 0,
-        line=len(line),
+        line=len(before),
     )
 
 
-def in_line(look: Look, waiting: tuple[Waiting, ...]) -> list[Waiting]:
-    """Those who wait for devices of ours, in the order in which they are looked at."""
-    return [w for w in in_order(waiting) if is_ours(look, w.pod) and not on_its_way(w)]
+def in_line(look: Look, snapshot: Snapshot) -> list[Waiting]:
+    """Those who wait for devices of ours, in the order in which they would be taken up."""
+    return [w for w in line(snapshot) if is_ours(look, w.pod) and not on_its_way(w)]
 
 
 def on_its_way(waiting: Waiting) -> bool:

@@ -121,7 +121,7 @@ def summary(seen: Look, leader: Leader, server: str, kubernetes: str, absent: tu
         models=tuple(by_model(seen)),
         running=len(bound),
         on_the_way=sum(1 for waits in snapshot.waiting if is_ours(seen, waits.pod) and on_its_way(waits)),
-        waiting=tuple(waiting_rows(in_line(seen, snapshot.waiting), seen.at)),
+        waiting=tuple(waiting_rows(in_line(seen, snapshot), seen.at)),
         left_out=fleet.faults,
         unreadable=seen.unreadable,
         books=tuple(Wrong(difference.about, difference.sentence) for difference in books),

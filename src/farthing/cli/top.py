@@ -105,7 +105,7 @@ def by_team(look: Look) -> list[TeamRow]:
     for share in shares(look):
         mine[share.team or share.claim.key.namespace].append(share)
     waiting: dict[str, int] = defaultdict(int)
-    for waits in in_line(look, look.snapshot().waiting):
+    for waits in in_line(look, look.snapshot()):
         waiting[waits.team] += 1
     devices = len(look.world.fleet.devices)
     rows = []

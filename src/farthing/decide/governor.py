@@ -74,11 +74,11 @@ class Governor:
         """What a team, or one above it, does not allow at all."""
         tree = self.books.tree
         for need in needs:
-            limit = restricting(tree, team, "isolation")
-            if limit is not None and need.isolation not in limit.isolation:
-                return Reason(
-                    Why.NOT_ALLOWED, f"{need}: team {limit.name} allows isolation {', '.join(limit.isolation)}"
-                )
+            for above in (tree.teams[n] for n in tree.path[team]):
+                if above.isolation and need.isolation not in above.isolation:
+                    return Reason(
+                        Why.NOT_ALLOWED, f"{need}: team {above.name} allows isolation {', '.join(above.isolation)}"
+                    )
             limit = restricting(tree, team, "models")
             if limit is not None and options_of(self.fleet, tree, need) and not self.options(team, need):
                 return Reason(Why.NOT_ALLOWED, f"{need}: team {limit.name} allows models {', '.join(limit.models)}")

@@ -37,6 +37,7 @@ from farthing.model.errors import InvalidError
 from farthing.model.keep import KEPT
 from farthing.model.quantity import floor_units, milli_units, whole_units
 from farthing.model.reason import Reason, Why
+from farthing.model.team import Queueing, Quota, Team
 
 PLACED_CONDITION = "farthing.dev/Placed"
 FINALIZER = "resource.kubernetes.io/delete-protection"
@@ -418,6 +419,37 @@ def driver_profile(seen: wire.DriverProfile) -> model.DriverProfile:
         model=spec.model_attribute,
         profile=spec.profile_attribute,
         levels=tuple(level for level in ISOLATIONS if level in (spec.isolation or ())),
+    )
+
+
+def team(seen: wire.Team) -> Team:
+    spec = seen.spec
+    return Team(
+        name=seen.metadata.name,
+        version=int(seen.metadata.resource_version),
+        parent=spec.parent or "",
+        compute=_quotas(spec.compute, milli_units),
+        memory=_quotas(spec.memory, whole_units),
+        weight=milli_units(str(spec.weight)),
+        maximum=None if spec.maximum is None else milli_units(str(spec.maximum)),
+        namespaces=tuple(spec.namespaces or ()),
+        priority=spec.priority,
+        isolation=tuple(level for level in ISOLATIONS if level in (spec.isolation or ())),
+        models=tuple(sorted({model.lower() for model in spec.models or ()})),
+        members=tuple(spec.members or ()),
+        queueing=Queueing(spec.queueing),
+    )
+
+
+def _quotas(entries: list[wire.TeamQuota] | None, units: Callable[[str], int]) -> tuple[tuple[str, Quota], ...]:
+    """Quotas by device class; models are compared in lower case, as everywhere."""
+
+    def limit(text: int | str | None) -> int | None:
+        return None if text is None else units(str(text))
+
+    return tuple(
+        (entry.device_class.lower(), Quota(units(str(entry.amount)), limit(entry.borrowing), limit(entry.lending)))
+        for entry in entries or ()
     )
 
 

@@ -12,6 +12,7 @@ from farthing.kube.gangs import MAKERS
 from farthing.model import cluster as model
 from farthing.model.cluster import Key
 from farthing.model.group import Group
+from farthing.model.team import Team
 from farthing.model.thing import Thing
 
 _RESOURCE: Final = "/apis/resource.k8s.io/v1"
@@ -62,7 +63,9 @@ GROUPS: Final = tuple(
 )
 """What makes gangs; each only where its controller is installed."""
 
-WATCHED: Final = (PROFILES, CLASSES, TAINT_RULES, NAMESPACES, NODES, SLICES, *GROUPS, TEMPLATES, CLAIMS, PODS)
+TEAMS: Final = _resource(Team, "/apis/farthing.dev/v1/teams", wire.Team, convert.team, optional=True)
+
+WATCHED: Final = (PROFILES, TEAMS, CLASSES, TAINT_RULES, NAMESPACES, NODES, SLICES, *GROUPS, TEMPLATES, CLAIMS, PODS)
 """Everything that a decision looks at, in an order in which the first listing makes sense."""
 
 
@@ -76,6 +79,10 @@ def claim_path(key: Key, subresource: str = "") -> str:
 
 def templates_path(namespace: str) -> str:
     return f"{_RESOURCE}/namespaces/{namespace}/resourceclaimtemplates"
+
+
+def team_path(name: str, subresource: str = "") -> str:
+    return f"{TEAMS.path}/{name}{subresource}"
 
 
 def slice_path(name: str) -> str:

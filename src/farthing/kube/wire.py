@@ -380,6 +380,32 @@ class DriverProfile(_Wire):
     spec: DriverProfileSpec = msgspec.field(default_factory=DriverProfileSpec)
 
 
+class TeamQuota(_Wire):
+    device_class: str = ""
+    amount: int | str = 0
+    borrowing: int | str | None = None
+    lending: int | str | None = None
+
+
+class TeamSpec(_Wire):
+    parent: str | None = None
+    compute: list[TeamQuota] | None = None
+    memory: list[TeamQuota] | None = None
+    weight: int | str = 1
+    maximum: int | str | None = None
+    namespaces: list[str] | None = None
+    members: list[str] | None = None
+    priority: int = 0
+    isolation: list[str] | None = None
+    models: list[str] | None = None
+    queueing: str = "BestEffort"
+
+
+class Team(_Wire):
+    metadata: Meta
+    spec: TeamSpec = msgspec.field(default_factory=TeamSpec)
+
+
 class Namespace(_Wire):
     metadata: Meta
 

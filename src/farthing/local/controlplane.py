@@ -55,11 +55,13 @@ class ControlPlane:
     """A control plane in `folder`, run from the programs in `programs`.
 
     `node_lifecycle` is kube-controller-manager's judgement of silent nodes; measurements without KWOK turn it off.
+    `audit`: what people write is recorded in `audit.log`, with the rule that let it in.
     """
 
     folder: Path
     programs: Path
     node_lifecycle: bool = True
+    audit: bool = False
 
     @property
     def kubeconfig(self) -> Path:
@@ -170,8 +172,9 @@ class ControlPlane:
             "clientConnection": {"kubeconfig": "scheduler.kubeconfig", "qps": 1000, "burst": 1000},
         }
         _write_private(self.folder / "scheduler.yaml", yaml.safe_dump(scheduler))
-        stages = resources.files("farthing.local") / "stages.yaml"
-        _write_private(self.folder / "stages.yaml", stages.read_text(encoding="utf-8"))
+        for name in ("stages.yaml", "audit.yaml"):
+            text = (resources.files("farthing.local") / name).read_text(encoding="utf-8")
+            _write_private(self.folder / name, text)
 
     def _tokens(self) -> dict[str, str]:
         path = self.folder / TOKENS
@@ -218,6 +221,7 @@ class ControlPlane:
         api += ["--service-account-signing-key-file=service-accounts.key", "--token-auth-file=tokens.csv"]
         api += ["--service-account-issuer=https://kubernetes.default.svc", "--authorization-mode=RBAC"]
         api += ["--service-cluster-ip-range=10.96.0.0/16", "--enable-priority-and-fairness=false"]
+        api += ["--audit-policy-file=audit.yaml", "--audit-log-path=audit.log"] if self.audit else []
         manager = ["--kubeconfig=manager.kubeconfig", "--authentication-kubeconfig=manager.kubeconfig"]
         manager += ["--authorization-kubeconfig=manager.kubeconfig", "--use-service-account-credentials"]
         manager += ["--service-account-private-key-file=service-accounts.key", "--leader-elect=false"]

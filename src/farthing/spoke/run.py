@@ -24,6 +24,7 @@ from farthing.kube.watch import Inbox, follow
 from farthing.model.errors import FarthingError
 from farthing.spoke.audit import Auditor
 from farthing.spoke.events import Events
+from farthing.spoke.governing import Governing
 from farthing.spoke.lease import Lease
 from farthing.spoke.loop import Loop
 from farthing.spoke.metrics import Metrics
@@ -87,9 +88,10 @@ async def _one_term(settings: Settings, metrics: Metrics, stop: asyncio.Event) -
         listed = [asyncio.Event() for _ in WATCHED]
         follows = (follow(connection, kind, loop.inbox, event) for kind, event in zip(WATCHED, listed, strict=True))
         auditor = Auditor(connection, loop, loop.events, settings.audit_seconds)
+        governing = Governing(connection, loop)
         tasks = [
             asyncio.create_task(work)
-            for work in (*follows, lease.hold(), _lead(loop, lease, listed, auditor, metering))
+            for work in (*follows, lease.hold(), _lead(loop, lease, listed, (auditor, governing), metering))
         ]
         stack.push_async_callback(_end, tasks)
         ending = asyncio.create_task(stop.wait())
@@ -129,7 +131,11 @@ def _metering(settings: Settings, metrics: Metrics, clocks: SystemClocks) -> "Me
 
 
 async def _lead(
-    loop: Loop, lease: Lease, listed: list[asyncio.Event], auditor: Auditor, metering: "Metering | None"
+    loop: Loop,
+    lease: Lease,
+    listed: list[asyncio.Event],
+    beside: tuple[Auditor, Governing],
+    metering: "Metering | None",
 ) -> None:
     """Listen until everything is listed and the lease is ours, then decide until it no longer is."""
     for event in listed:
@@ -137,7 +143,7 @@ async def _lead(
     _log.info("everything is listed")
     await lease.held.wait()
     loop.metrics.leading.set(1)
-    work = [asyncio.create_task(loop.run()), asyncio.create_task(auditor.run())]
+    work = [asyncio.create_task(found.run()) for found in (loop, *beside)]
     if metering is not None:
         work.append(asyncio.create_task(_meter(metering, loop)))
     try:

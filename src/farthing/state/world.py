@@ -225,11 +225,12 @@ class World:
         """A waiting pod as decisions see it. Kept until something about it changes; not where it changes with time."""
         claims = tuple(c for entry in pod.claims if (c := self.claim(Key(pod.key.namespace, entry.claim))))
         allocated = [self._since[c.key] for c in claims if c.key in self._since]
+        team = self.team_of(pod)
         return Waiting(
-            pod=pod,
+            pod=self._ranked(pod, team),
             claims=claims,
             complete=len(claims) == len(pod.claims),
-            team=self.team_of(pod),
+            team=team,
             since=max(allocated, default=None),
             avoid=frozenset(node for node, until in self._avoid.get(pod.uid, {}).items() if until > at),
             refusals=self._refusals[pod.uid],
@@ -251,7 +252,8 @@ class World:
     def resident(self, pod: Pod) -> Resident | None:
         """A pod with what it holds; None where it holds nothing of ours."""
         claims = tuple(claim for claim in self._ours(pod) if claim.allocation is not None)
-        return Resident(pod, claims, self.team_of(pod)) if claims else None
+        team = self.team_of(pod)
+        return Resident(self._ranked(pod, team), claims, team) if claims else None
 
     def _those_leaving(self) -> Iterator[Resident]:
         for key in sorted(self._leaving):
@@ -266,10 +268,16 @@ class World:
         held = [claim.allocation.node for claim in ours if claim.allocation is not None]
         return held[0] if held and len(held) == len(ours) else ""
 
+    def _ranked(self, pod: Pod, team: str) -> Pod:
+        """A pod that names no priority has its team's."""
+        tree = self.tree
+        priority = tree.teams[tree.at(team)].priority if tree is not None and not pod.priority else 0
+        return replace(pod, priority=priority) if priority else pod
+
     def team_of(self, pod: Pod) -> str:
         """The team that a pod counts for: its own, its namespace's, or else the namespace itself.
 
-        Once there are Teams, only their names count.
+        Once there are Teams, only their names count. A namespace does not become a team's by being called like it.
         """
         found = self.get(Namespace, Key("", pod.key.namespace))
         said = (pod.team, found.team if found else "")
@@ -277,7 +285,9 @@ class World:
         if tree is None:
             return said[0] or said[1] or pod.key.namespace
         known = (name for name in (pod.team, tree.homes.get(pod.key.namespace, ""), said[1]) if name in tree.index)
-        return next(filter(None, known), pod.key.namespace)
+        alone = pod.key.namespace
+        called_alike = alone in tree.index and alone not in tree.implicit
+        return next(filter(None, known), f"namespace/{alone}" if called_alike else alone)
 
     def _crowded(self, fleet: Fleet, free: Free) -> Iterator[tuple[str, tuple[Claim, ...]]]:
         over = (free.compute < 0) | (free.memory < 0) | ((free.users > 1) & ~fleet.multi)

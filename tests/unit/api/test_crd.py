@@ -1,6 +1,6 @@
 """The printer: what pydantic says and Kubernetes wants said otherwise."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 from pydantic import Field
@@ -77,6 +77,17 @@ def test_a_field_s_own_rule_is_on_the_field(printed):
     ]
 
 
+class Looked(Part):
+    inners: dict[str, Inner] = Field(default={}, description="By name.")
+
+
+def test_what_is_looked_up_by_name_is_a_map():
+    inners = structural(Looked)["properties"]["inners"]
+    assert (inners["type"], inners["default"], inners["description"]) == ("object", {}, "By name.")
+    assert inners["additionalProperties"]["properties"]["size"]["minimum"] == 1
+    assert "$" not in str(inners)
+
+
 class Union(Part):
     either: int | str = 1
 
@@ -90,7 +101,7 @@ class Pair(Part):
 
 
 class Free(Part):
-    anything: dict[str, int] = Field(default_factory=dict)
+    anything: dict[str, Any] = Field(default_factory=dict)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +110,7 @@ class Free(Part):
         (Union, "Union.either: a field of several types cannot be printed; give it one type"),
         (Exclusive, "Exclusive.above: Kubernetes has no exclusiveMinimum in a structural schema"),
         (Pair, "Pair.both: Kubernetes has no prefixItems in a structural schema"),
-        (Free, "Free.anything: a map of free keys cannot be printed; make it a list of Parts"),
+        (Free, "Free.anything: a map of anything cannot be printed; say what its values are"),
     ],
 )
 def test_what_would_be_lost_stops_the_printer(part, sentence):

@@ -104,6 +104,9 @@ ALLOWED = {
     ("resource.k8s.io", "deviceclasses"): {"get", "list", "watch"},
     ("resource.k8s.io", "devicetaintrules"): {"get", "list", "watch"},
     ("farthing.dev", "driverprofiles"): {"get", "list", "watch"},
+    ("farthing.dev", "teams"): {"get", "list", "watch"},
+    ("farthing.dev", "teams/status"): {"patch"},
+    ("farthing.dev", "teamtrees"): {"create", "patch"},
     ("events.k8s.io", "events"): {"create"},
 }
 

@@ -1,0 +1,9 @@
+"""Every kind of object that Farthing adds to a cluster."""
+
+from typing import Final
+
+from farthing.api.team import Team, TeamTree
+from farthing.api.types import DriverProfile, Kind
+
+KINDS: Final[tuple[type[Kind], ...]] = (DriverProfile, Team, TeamTree)
+"""In the order in which they are applied."""
