@@ -25,6 +25,7 @@ from farthing.decide.keep import kept_for, set_aside
 from farthing.decide.movable import lost_seconds, milli_held
 from farthing.decide.quota import Books, Charge
 from farthing.decide.rights import Claimant, right
+from farthing.model.cluster import Pod
 from farthing.model.plan import Place, Preempt
 from farthing.model.reason import Reason, Why
 from farthing.state.gangs import Gang
@@ -62,8 +63,8 @@ def preempt(
 ) -> tuple[Preempt, ...]:
     """Who has to go for whom. `snapshot` is as it was before `decided` was decided on it.
 
-    `gangs` are those of the residents, by uid. `unwilling` are the uids of pods that cannot be evicted now.
-    Nobody where there are no teams.
+    `gangs` are those of the residents, by uid. `unwilling` are the uids of pods that cannot be evicted now, or of what
+    made them. Nobody where there are no teams.
     """
     due = tuple(_go(one, snapshot.at) for one in snapshot.leaving if _is_due(one, snapshot.at, unwilling))
     books = Books.of(snapshot)
@@ -72,7 +73,11 @@ def preempt(
     draft = Draft.of(snapshot)
     _follow(draft, books, snapshot, decided)
     leaving = {one.pod.uid for one in snapshot.leaving}
-    staying = [one for one in residents if not one.pod.deleting and one.pod.uid not in leaving | set(unwilling)]
+    staying = [
+        one
+        for one in residents
+        if not one.pod.deleting and one.pod.uid not in leaving and not _is_unwilling(one.pod, unwilling)
+    ]
     search = _Search(draft, Governor(snapshot.fleet, books), units_of(draft, books, staying, gangs, snapshot.at))
     found = [search.victims(stuck.asking, stuck.gang) for stuck in _in_turn(decided.stuck, snapshot.at)]
     return (*due, *(effect for one in found for effect in _told(one, snapshot.at)))
@@ -86,7 +91,11 @@ def _in_turn(stuck: tuple[Stuck, ...], at: float) -> tuple[Stuck, ...]:
 
 def _is_due(resident: Resident, at: float, unwilling: Collection[str]) -> bool:
     pod = resident.pod
-    return not pod.deleting and pod.uid not in unwilling and (pod.leave_by is None or pod.leave_by <= at)
+    return not pod.deleting and not _is_unwilling(pod, unwilling) and (pod.leave_by is None or pod.leave_by <= at)
+
+
+def _is_unwilling(pod: Pod, unwilling: Collection[str]) -> bool:
+    return pod.uid in unwilling or (pod.owner is not None and pod.owner.uid in unwilling)
 
 
 def _go(resident: Resident, at: float) -> Preempt:

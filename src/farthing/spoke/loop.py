@@ -45,7 +45,7 @@ PREEMPT_PART: Final = 10
 """And then nobody looks for so many times as long as it took."""
 
 UNWILLING_SECONDS: Final = 30.0
-"""Who could not be evicted, for a PodDisruptionBudget, say, is left alone for so long; others may go instead."""
+"""Whose pod could not be evicted, for a PodDisruptionBudget, say, is left alone for so long; others may go instead."""
 
 RETRY_SECONDS: Final = 2.0
 """What failed is left alone for so long."""
@@ -199,7 +199,8 @@ class Loop:
         except FarthingError as error:
             self._failed[_key(effect)] = self.clocks.steady()
             if isinstance(effect, Preempt):
-                self._unwilling[effect.pod.uid] = self.clocks.steady() + UNWILLING_SECONDS
+                owner = effect.pod.owner
+                self._unwilling[owner.uid if owner else effect.pod.uid] = self.clocks.steady() + UNWILLING_SECONDS
             _log.warning("not carried out", effect=kind, error=str(error))
         finally:
             self.world.settle(effect, self.clocks.now())
