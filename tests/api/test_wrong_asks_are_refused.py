@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from farthing.kube.connection import Connection
 from farthing.model.ask import (
     AMOUNT_REFUSED,
+    CHECKPOINT,
+    CHECKPOINT_REFUSED,
     DURATION,
     DURATION_REFUSED,
     GPU,
@@ -17,14 +19,32 @@ from farthing.model.ask import (
     PRIORITY,
     PRIORITY_REFUSED,
     PROFILE_ISOLATION_REFUSED,
+    QOS,
+    QOS_REFUSED,
     TEAM,
     TEAM_REFUSED,
     parse_ask,
 )
 from farthing.model.errors import FarthingError, InvalidError
+from farthing.model.gang import (
+    GANG,
+    GANG_NAME,
+    GANG_NAME_REFUSED,
+    GANG_REFUSED,
+    TOPOLOGY,
+    TOPOLOGY_REFUSED,
+)
 from tests.api.objects import DRY, WORKLOADS, admitted, pod, pods, workload
 
 pytestmark = pytest.mark.cluster
+
+TOGETHER = {
+    GANG: "4-8",
+    GANG_NAME: "train-1",
+    TOPOLOGY: "required:rack preferred:nvlink",
+    QOS: "guaranteed",
+    CHECKPOINT: "2m",
+}
 
 HOSTILE = ["abc", "0", "-1", "1.5", "0.0001", "1e9", "10Xi", "", " 1", "1 ", "33", "0.0", "33x0.5", "4x", "x0.5",
            "4x1", "1g.10GB", "٣", "\uff10.\uff15", "9999999Ti", "0.25\n", "\n", "'", "' || true || '", "${GPU}",
@@ -81,6 +101,13 @@ async def test_thousands_of_annotations_do_not_exhaust_the_policies(admin: Conne
         ({DURATION: "-1h"}, f"{DURATION}: '-1h' {DURATION_REFUSED}"),
         ({PRIORITY: "high"}, f"{PRIORITY}: 'high' {PRIORITY_REFUSED}"),
         ({PRIORITY: "1.5"}, f"{PRIORITY}: '1.5' {PRIORITY_REFUSED}"),
+        ({GANG: "0"}, f"{GANG}: '0' {GANG_REFUSED}"),
+        ({GANG: "8-4"}, f"{GANG}: '8-4' {GANG_REFUSED}"),
+        ({GANG: "4", GANG_NAME: "A"}, f"{GANG_NAME}: 'A' {GANG_NAME_REFUSED}"),
+        ({GANG_NAME: "train"}, f"{GANG_NAME}: nothing says how many pods start together"),
+        ({TOPOLOGY: "rack"}, f"{TOPOLOGY}: 'rack' {TOPOLOGY_REFUSED}"),
+        ({QOS: "best"}, f"{QOS}: 'best' {QOS_REFUSED}"),
+        ({CHECKPOINT: "soon"}, f"{CHECKPOINT}: 'soon' {CHECKPOINT_REFUSED}"),
         ({"farthing.dev/gpus": "0.5"}, "farthing.dev/gpus: Farthing has no such annotation; expected one of"),
         ({TEAM: "vision"}, f"{TEAM}: Farthing has no such annotation"),
     ],
@@ -99,7 +126,9 @@ async def test_each_annotation_is_refused_by_name(admin: Connection, namespace: 
 
 @pytest.mark.parametrize("kind", WORKLOADS)
 async def test_a_workload_with_a_right_ask_is_let_in(admin: Connection, namespace: str, kind):
-    right = pod("4x0.5", annotations={GPU_MODEL: "H100", DURATION: "1d12h", PRIORITY: "-5"}, labels={TEAM: "vision"})
+    right = pod(
+        "4x0.5", annotations={GPU_MODEL: "H100", DURATION: "1d12h", PRIORITY: "-5", **TOGETHER}, labels={TEAM: "vision"}
+    )
     await admin.create(WORKLOADS[kind].format(namespace), workload(kind, right), DRY)
 
 

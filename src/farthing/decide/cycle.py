@@ -116,7 +116,7 @@ class _Cycle:
             return
         ready = [self._contends(one) for one in waiting]
         yield from in_order(one for one, contends in zip(waiting, ready, strict=True) if not contends)
-        turns = Turns(self.snapshot, self.governor, self._failure, self.behind)
+        turns = Turns(self.snapshot, self.governor, self._failure, self.behind, self.soon.kept)
         line = [one for one in compress(waiting, ready) if one.gang is None or self._front(one) in (one, None)]
         yield from turns.each(line, self.draft)
 

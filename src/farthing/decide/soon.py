@@ -20,9 +20,10 @@ from farthing.state.snapshot import Resident
 
 @dataclass
 class Soon:
-    """Those who are `leaving`, in one plan, and the questions for which even that is not enough."""
+    """Those who are `leaving`, in one plan; who was `kept` something, and for which questions that is not enough."""
 
     leaving: tuple[Resident, ...]
+    kept: set[str] = field(default_factory=set)
     vain: set[object] = field(default_factory=set)
 
     def keep(self, draft: Draft, governor: Governor, asking: Sequence[Asking], gang: Gang | None) -> None:
@@ -38,6 +39,7 @@ class Soon:
         if not placed:
             self.vain.add(question)
         for one, found in zip(asking, placed, strict=False):
+            self.kept.add(one.waiting.pod.uid)
             for devices in found.devices:
                 for device in devices:
                     draft.close(device)

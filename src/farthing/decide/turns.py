@@ -36,12 +36,16 @@ COUNTED: Final = 100
 
 @dataclass
 class Turns:
-    """The turns of one cycle. `failed` says why an ask found no place in it, None where it did or was not tried."""
+    """The turns of one cycle. `failed` says why an ask found no place in it, None where it did or was not tried.
+
+    `kept` are the uids of pods for whom others are leaving: what they will have is kept for them already.
+    """
 
     snapshot: Snapshot
     governor: Governor
     failed: Callable[[Waiting], Reason | None]
     behind: dict[str, Reason] = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)
     keeping: bool = False
 
     def each(self, ready: list[Waiting], draft: Draft) -> Iterator[Waiting]:
@@ -75,10 +79,15 @@ class Turns:
     # Those who wait -----------------------------------------------------------------------------------------------
 
     def _wait(self, team: int, waiting: Waiting, charge: Charge, draft: Draft, *, within: bool) -> None:
-        """Keep for an ask what it is guaranteed, and for the first that has waited too long a node as well."""
-        if self.governor.hopeless(team, needs_lacking(waiting)):
+        """Keep for an ask what it is guaranteed, and for the first that has waited too long a node as well.
+
+        Not where others are just leaving for it; and a gang has no use for one node.
+        """
+        if waiting.pod.uid in self.kept or self.governor.hopeless(team, needs_lacking(waiting)):
             return
-        aged = not self.keeping and self.snapshot.at - waiting.pod.created >= AGED_SECONDS
+        aged = (
+            not self.keeping and not starts_together(waiting) and self.snapshot.at - waiting.pod.created >= AGED_SECONDS
+        )
         if within or aged:
             self.governor.books.take(team, charge)
         if aged:
