@@ -82,7 +82,7 @@ async def _one_term(settings: Settings, metrics: Metrics, stop: asyncio.Event) -
             stamp=clocks.stamp,
             duration=settings.lease_seconds,
         )
-        loop = _assemble(connection, lease, metrics, clocks, identity)
+        loop = _assemble(connection, lease, metrics, clocks, identity, settings.half_life)
         loop.meter = metering = _metering(settings, metrics, clocks)
         listed = [asyncio.Event() for _ in WATCHED]
         follows = (follow(connection, kind, loop.inbox, event) for kind, event in zip(WATCHED, listed, strict=True))
@@ -103,12 +103,14 @@ async def _one_term(settings: Settings, metrics: Metrics, stop: asyncio.Event) -
             task.result()
 
 
-def _assemble(connection: Connection, lease: Lease, metrics: Metrics, clocks: SystemClocks, identity: str) -> Loop:
+def _assemble(
+    connection: Connection, lease: Lease, metrics: Metrics, clocks: SystemClocks, identity: str, half_life: float
+) -> Loop:
     def complain(sentence: str) -> None:
         metrics.unreadable.inc()
         _log.warning("unreadable", problem=sentence)
 
-    world = World()
+    world = World(half_life)
     return Loop(
         world=world,
         inbox=Inbox(complain, world.knows),
