@@ -45,48 +45,64 @@ class Fairness:
 
 def fairness(way: str, pods: Sequence[TracePod]) -> Fairness:
     """Asks of the trace from 20 teams alike, which come and go by chance; `way` is fair, static or fifo."""
-    chance, fork = random.Random(42), Fork(World(), 0.0)
-    for thing in fleet(NODES, GPUS):
-        fork.see(thing, 0.0)
+    life = Life(way, pods)
+    given, wrong = [], []
+    for step in range(int(LIFETIMES * LIFETIME / STEP)):
+        life.step(step)
+        if step * STEP >= LIFETIME:
+            held, wanted = life.standing()
+            given.append(100 * held.total() / (NODES * GPUS * 1000))
+            wrong.append(100 * _wrong(held, wanted))
+    return Fairness(statistics.fmean(given), statistics.fmean(wrong))
+
+
+class Life:
+    """Pods of 20 teams that come, wait, run and end."""
+
+    def __init__(self, way: str, pods: Sequence[TracePod]) -> None:
+        self.chance, self.fork, self.pods = random.Random(42), Fork(World(), 0.0), pods  # noqa: S311 -- not for secrets
+        for thing in (*fleet(NODES, GPUS), *_teams(way)):
+            self.fork.see(thing, 0.0)
+        mean = statistics.fmean(pod.total_milli for pod in pods)
+        self.per_step = LOAD * NODES * GPUS * 1000 / mean * STEP / LIFETIME
+        self.owed = 0.0
+        self.wants: dict[Key, int] = {}
+        self.ends: list[tuple[float, Key]] = []
+
+    def step(self, step: int) -> None:
+        at = step * STEP
+        while self.ends and self.ends[0][0] <= at:
+            pod = self.fork.world.get(Pod, heapq.heappop(self.ends)[1])
+            if pod is not None:
+                self.fork.end(pod, at)
+                del self.wants[pod.key]
+        self.owed += self.per_step
+        for i in range(int(self.owed)):
+            asked = self.chance.choice(self.pods)
+            name = f"team-{self.chance.randrange(TEAMS):02d}"
+            claim, made = asking(f"p{step}-{i}", name, _amount(asked), at + i * 0.001)
+            self.wants[made.key] = asked.total_milli
+            self.fork.see(claim, at)
+            self.fork.see(made, at)
+        self.owed -= int(self.owed)
+        for effect in self.fork.carry_out(plan(self.fork.snapshot(at)), at):
+            heapq.heappush(self.ends, (at + self.chance.expovariate(1 / LIFETIME), effect.pod.key))
+
+    def standing(self) -> tuple[Counter[str], Counter[str]]:
+        """What each team holds, and what it wants in all, in thousandths of GPUs."""
+        held, wanted = Counter[str](), Counter[str]()
+        for pod in self.fork.world.all(Pod):
+            wanted[pod.key.namespace] += self.wants[pod.key]
+            held[pod.key.namespace] += self.wants[pod.key] if pod.node else 0
+        return held, wanted
+
+
+def _teams(way: str) -> Iterator[Team]:
     for n in range(TEAMS if way != "fifo" else 0):
         amount = NODES * GPUS * 1000 * WEIGHTS[n] // sum(WEIGHTS) if way == "static" else 0
         quota = Quota(amount, borrowing=0 if way == "static" else None)
         name = f"team-{n:02d}"
-        fork.see(Team(name, 1, compute=(("unit", quota),), weight=WEIGHTS[n] * 1000, namespaces=(name,)), 0.0)
-    mean = statistics.fmean(pod.total_milli for pod in pods)
-    count = LOAD * NODES * GPUS * 1000 / mean * STEP / LIFETIME
-    wants: dict[Key, int] = {}
-    ends: list[tuple[float, Key]] = []
-    given, wrong, owed = [], [], 0.0
-    for step in range(int(LIFETIMES * LIFETIME / STEP)):
-        at = step * STEP
-        while ends and ends[0][0] <= at:
-            key = heapq.heappop(ends)[1]
-            pod = fork.world.get(Pod, key)
-            if pod is not None:
-                fork.end(pod, at)
-                del wants[key]
-        owed += count
-        for i in range(int(owed)):
-            pod = chance.choice(pods)
-            name = f"team-{chance.randrange(TEAMS):02d}"
-            claim, made = asking(f"p{step}-{i}", name, _amount(pod), at + i * 0.001)
-            wants[made.key] = pod.total_milli
-            fork.see(claim, at)
-            fork.see(made, at)
-        owed -= int(owed)
-        for effect in fork.carry_out(plan(fork.snapshot(at)), at):
-            heapq.heappush(ends, (at + chance.expovariate(1 / LIFETIME), effect.pod.key))
-        if at >= LIFETIME:
-            held = Counter[str]()
-            for pod in fork.world.all(Pod):
-                held[pod.key.namespace] += wants[pod.key] if pod.node else 0
-            wanted = Counter[str]()
-            for key, milli in wants.items():
-                wanted[key.namespace] += milli
-            given.append(100 * held.total() / (NODES * GPUS * 1000))
-            wrong.append(100 * _wrong(held, wanted))
-    return Fairness(statistics.fmean(given), statistics.fmean(wrong))
+        yield Team(name, 1, compute=(("unit", quota),), weight=WEIGHTS[n] * 1000, namespaces=(name,))
 
 
 def _amount(pod: TracePod) -> str:
@@ -153,7 +169,7 @@ class Crowd:
             fork.see(thing, 0.0)
         for team in tree(teams, 16_000) if governed else ():
             fork.see(team, 0.0)
-        return cls(fork, [f"team-{n}" for n in range(1, teams + 1)], random.Random(1))
+        return cls(fork, [f"team-{n}" for n in range(1, teams + 1)], random.Random(1))  # noqa: S311 -- not for secrets
 
     def come(self, count: int, at: float) -> None:
         for _ in range(count):
