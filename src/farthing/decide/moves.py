@@ -6,20 +6,19 @@ and the waiting pod's devices are closed to it. The node where this costs least 
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
 from farthing.decide.draft import Draft
-from farthing.decide.fit import eligible
+from farthing.decide.fit import able, eligible
 from farthing.decide.movable import devices_of, lost_seconds, milli_held, milli_wanted, replacement
 from farthing.decide.needs import Need, needs_of
-from farthing.decide.nodes import allowed
+from farthing.decide.nodes import allowed, roomy
 from farthing.decide.place import Placement, place
 from farthing.model.cluster import DeviceId, Pod
-from farthing.state.fleet import Bools
 from farthing.state.residents import Resident
 from farthing.state.snapshot import Waiting
 
@@ -83,21 +82,18 @@ class Search:
         needs = tuple(need for claim in waiting.claims if claim.ours for _, need in needs_of(claim))
         cheapest: tuple[_Cost, _Room] | None = None
         for node, here in self._nodes(waiting.pod, needs):
-            room = self._make_room(node, here, waiting, needs)
-            if room is None or not self._affordable(room, budget):
-                continue
-            cost = (self._lost(room), len(room.leaving), node)
-            if cheapest is None or cost < cheapest[0]:
-                with self.draft.trial():
-                    moves = self._carry_out(room, waiting)
-                cheapest = (cost, room) if len(moves) == len(room.leaving) else cheapest
+            leaving = self._leaving(node, here, waiting, needs)
+            cost = (sum(self._cost(resident)[0] for resident in leaving), len(leaving), node)
+            affordable = leaving and len(leaving) <= budget.moves and cost[0] <= budget.lost_gpu_seconds
+            if affordable and (cheapest is None or cost < cheapest[0]):
+                room = self._room(node, leaving, waiting, needs)
+                cheapest = (cost, room) if room and self._possible(room, waiting) else cheapest
         return self._proposal(cheapest[1], waiting, needs) if cheapest else None
 
-    def _affordable(self, room: "_Room", budget: Budget) -> bool:
-        return len(room.leaving) <= budget.moves and self._lost(room) <= budget.lost_gpu_seconds
-
-    def _lost(self, room: "_Room") -> int:
-        return sum(self._cost(resident)[0] for resident in room.leaving)
+    def _possible(self, room: "_Room", waiting: Waiting) -> bool:
+        """Whether everybody who leaves finds another place."""
+        with self.draft.trial():
+            return len(self._carry_out(room, waiting)) == len(room.leaving)
 
     def _proposal(self, room: "_Room", waiting: Waiting, needs: tuple[Need, ...]) -> Proposal:
         """Make the moves in the draft, for good, and write them down."""
@@ -144,38 +140,63 @@ class Search:
 
     # Leaving ------------------------------------------------------------------------------------------------------
 
-    def _make_room(self, node: int, here: list[Resident], waiting: Waiting, needs: tuple[Need, ...]) -> "_Room | None":
-        """Who leaves so that the pod fits, and where on the node it then goes."""
-        within = np.zeros(len(self.draft.fleet.nodes), dtype=bool)
-        within[node] = True
+    def _leaving(
+        self, node: int, here: list[Resident], waiting: Waiting, needs: tuple[Need, ...]
+    ) -> tuple[Resident, ...]:
+        """Who leaves a node so that the pod fits; nobody where it would not if all did."""
+        if not self._fits_without(here, node, waiting, needs):
+            return ()
         leaving: list[Resident] = []
-        found: Placement | None = None
-        for group in self._by_device(here):
-            leaving += [resident for resident in group if resident not in leaving]
-            found = self._fits(leaving, waiting, needs, within)
-            if found is not None:
-                break
-        if found is None:
-            return None
+        with self.draft.trial():
+            for group in self._by_device(here):
+                more = [resident for resident in group if resident not in leaving]
+                leaving += more
+                self._leave(more)
+                if self._fits(node, waiting, needs):
+                    break
         for resident in sorted(leaving, key=self._cost, reverse=True):
             fewer = [one for one in leaving if one is not resident]
-            again = self._fits(fewer, waiting, needs, within)
-            if again is not None:
-                leaving, found = fewer, again
-        return _Room(tuple(leaving), found) if leaving else None
+            if self._fits_without(fewer, node, waiting, needs):
+                leaving = fewer
+        return tuple(leaving)
 
-    def _fits(
-        self, leaving: list[Resident], waiting: Waiting, needs: tuple[Need, ...], within: Bools
-    ) -> Placement | None:
-        """Where the pod goes when some have left."""
+    def _leave(self, leaving: Iterable[Resident]) -> None:
+        """Give back what residents hold."""
         draft = self.draft
-        with draft.trial():
-            for resident in leaving:
-                for claim in resident.claims:
-                    if claim.allocation is not None:
-                        draft.give_back(claim.allocation)
-                draft.leave(draft.fleet.node_index[resident.pod.node], resident.pod)
-            return place(draft, waiting.pod, needs, waiting.team, within)
+        for resident in leaving:
+            for claim in resident.claims:
+                if claim.allocation is not None:
+                    draft.give_back(claim.allocation)
+            draft.leave(draft.fleet.node_index[resident.pod.node], resident.pod)
+
+    def _fits_without(self, leaving: Iterable[Resident], node: int, waiting: Waiting, needs: tuple[Need, ...]) -> bool:
+        with self.draft.trial():
+            self._leave(leaving)
+            return self._fits(node, waiting, needs)
+
+    def _fits(self, node: int, waiting: Waiting, needs: tuple[Need, ...]) -> bool:
+        """Whether the pod fits on the node as it is now. Whatever could lack is counted before a place is sought."""
+        draft, fleet = self.draft, self.draft.fleet
+        if not roomy(fleet, draft.free, waiting.pod)[node]:
+            return False
+        team, rows = draft.team(waiting.team), slice(*map(int, np.searchsorted(fleet.node_of, (node, node + 1))))
+        if any(np.count_nonzero(able(fleet, draft.free, need, team, rows)) < need.count for need in needs):
+            return False
+        return (len(needs) == 1 and not fleet.consumes) or self._place(node, waiting, needs) is not None
+
+    def _place(self, node: int, waiting: Waiting, needs: tuple[Need, ...]) -> Placement | None:
+        within = np.zeros(len(self.draft.fleet.nodes), dtype=bool)
+        within[node] = True
+        return place(self.draft, waiting.pod, needs, waiting.team, within)
+
+    def _room(
+        self, node: int, leaving: tuple[Resident, ...], waiting: Waiting, needs: tuple[Need, ...]
+    ) -> "_Room | None":
+        """Where on the node the pod goes when they have left."""
+        with self.draft.trial():
+            self._leave(leaving)
+            found = self._place(node, waiting, needs)
+        return _Room(leaving, found) if found else None
 
     def _by_device(self, here: list[Resident]) -> list[list[Resident]]:
         """Who is on each device, the devices that can be emptied first, then those where least is lost."""
