@@ -105,7 +105,12 @@ def test_a_trial_that_fails_is_undone_too():
     found = town()
     draft = Draft.of(found.fork.snapshot(0.0))
     was = columns(draft)
-    with pytest.raises(IndexError), draft.trial():
-        draft.close(0)
-        draft.close(99)
+
+    def fail():
+        with draft.trial():
+            draft.close(0)
+            draft.close(99)
+
+    with pytest.raises(IndexError):
+        fail()
     assert columns(draft) == was
