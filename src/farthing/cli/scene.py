@@ -8,7 +8,7 @@ from typing import Final
 
 from farthing.cli.replay import DEFAULT_TRACE
 from farthing.cli.sources import Source, from_export
-from farthing.cli.tracefile import find_file
+from farthing.cli.tracefile import path_of
 from farthing.files.fleet import read_fleet
 from farthing.files.pods import read_pods
 from farthing.model.errors import InvalidError
@@ -35,15 +35,14 @@ def scene(file: Path | None, fleet: str | None, trace: str | None, traces: Path 
     stage = _stage(source, fleet, traces)
     if source is not None and trace is None:
         return _exported(source, stage)
-    path = find_file(trace or DEFAULT_TRACE, traces)
+    path = path_of(trace or DEFAULT_TRACE, traces)
     return Scene(stage, _asking(arrivals(list(read_pods(path))), str(path)), path.name)
 
 
 def _stage(source: Source | None, fleet: str | None, traces: Path | None) -> Callable[[int], Simulated]:
     if source is not None and fleet is None:
         return _with_gpus(partial(fleet_of, source.world), source.name)
-    named = fleet or DEFAULT_FLEET
-    path = Path(named) if Path(named).is_file() else find_file(named, traces)
+    path = path_of(fleet or DEFAULT_FLEET, traces)
     return _with_gpus(partial(simulated, read_fleet(path)), str(path))
 
 

@@ -17,7 +17,8 @@ from farthing.cli.render import Column, console, show_json, show_table
 from farthing.cli.replay import DEFAULT_TRACE
 from farthing.cli.scene import DEFAULT_FLEET, Scene, scene
 from farthing.cli.traces import Traces
-from farthing.decide.jit import compile_kernels
+from farthing.decide.jit import are_kept, cache_folder
+from farthing.decide.warm import use_compiled
 from farthing.model.errors import InvalidError, PermanentError
 from farthing.sim.engine import Setting, run
 from farthing.sim.policies import POLICIES
@@ -74,7 +75,7 @@ def simulate(
     if log is not None and len(chosen) * seeds > 1:
         raise InvalidError("--log", "is for one run; name one --policy and one --seed")
     found = scene(file, fleet, trace, traces)
-    compile_kernels()
+    _compile()
     settings = [Setting(mode, number, window, load, ratio, log=log is not None) for number in range(seed, seed + seeds)]
     runs = list(_run(found, chosen, settings))
     if log is not None:
@@ -88,6 +89,18 @@ def simulate(
     else:
         _show(console(), mode, runs)
     _note(found.notes)
+
+
+def _compile() -> None:
+    """Use compiled kernels. Where they cannot be had, numpy gives the same answers, slower."""
+    err = Console(stderr=True)
+    try:
+        with err.status("loading compiled kernels; the first time this takes some 20 seconds"):
+            use_compiled()
+    except Exception as error:  # noqa: BLE001 -- a broken cache has many faces
+        where = f"; they are kept in {cache_folder()}, which may be removed" if are_kept() else ""
+        said = f"compiled kernels cannot be used ({type(error).__name__}: {error}){where}. This will be slower."
+        err.print(said, style="yellow", markup=False)
 
 
 def _policies(named: list[str] | None) -> list[str]:

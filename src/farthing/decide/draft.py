@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from farthing.decide.fit import eligible, extras
+from farthing.decide.jit import engine
 from farthing.decide.needs import Need
 from farthing.decide.table import Table
 from farthing.model.cluster import Allocation, Pod
@@ -86,11 +87,11 @@ class Draft:
         return self.teams.get(name, UNSEEN)
 
     def table(self) -> Table:
-        """The scores of the fleet's nodes as this draft has them. Remembered with the fleet."""
-        memo = self.fleet.memo
-        if "table" not in memo:
-            memo["table"] = Table(self.fleet, self.free, self.mix)
-        found: Table = memo["table"]
+        """The scores of the fleet's nodes as this draft has them. Remembered with the fleet, for the kernels in use."""
+        memo, key = self.fleet.memo, ("table", engine())
+        if key not in memo:
+            memo[key] = Table(self.fleet, self.free, self.mix)
+        found: Table = memo[key]
         found.learn(self.mix)
         found.follow(self.free, self.changed)
         return found

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import numpy as np
 
-from farthing.decide.jit import load_kernels, using
+from farthing.decide.jit import load_kernels, use, using
 from farthing.decide.needs import Need
 from farthing.decide.table import Table
 from farthing.model.ask import Ask
@@ -30,6 +30,15 @@ from farthing.state.usage import untouched
 
 _ASKS = (None, Ask(milli=MilliGpu(500)), Ask(count=2, milli=WHOLE_DEVICE))
 """An ask of each sort that the kernels tell apart: for no device, for one, and for several."""
+
+
+def use_compiled() -> bool:
+    """Use compiled kernels from now on, all of them ready; says whether numba is there."""
+    kernels = load_kernels()
+    if kernels is not None:
+        warm_up(kernels)
+        use(kernels)
+    return kernels is not None
 
 
 def warm_up(kernels: ModuleType) -> None:
@@ -59,7 +68,5 @@ def _fleet() -> Fleet:
 
 if __name__ == "__main__":
     os.nice(10)
-    found = load_kernels()
-    if found is None:
+    if not use_compiled():
         sys.exit("numba is not installed")
-    warm_up(found)

@@ -119,7 +119,7 @@ class _Player:
 
     def replay(self) -> float:
         """Pods come and go as the trace says; what does not fit waits, and is tried again when somebody has left."""
-        book, queue = self.book, deque(sorted(self._pods, key=lambda arrival: arrival.at))
+        book, queue = self.book, deque(sorted(self._pods, key=lambda arrival: (arrival.at, arrival.name)))
         book.measure(queue[0].at, queue[-1].at, queue[0].at)
         there: Departures[_Placed] = Departures()
         waiting: list[Arrival] = []

@@ -174,7 +174,7 @@ def _size(kind: Kind) -> object:
 
 def _scored(raw: NDArray[np.float64]) -> int:
     """The index of the highest score, after kube-scheduler's rounding to whole numbers of a hundred."""
-    return int(np.argmax((raw * 100).astype(np.int64)))
+    return int(np.argmax(np.trunc(raw * 100)))
 
 
 class Random(Compared):

@@ -90,6 +90,7 @@ def churn(pods: Sequence[Arrival], seed: int, wanted: float, lifetime: float, se
     So many that they would want `wanted` milli-GPU at a time on average, if all were placed.
     """
     chance = random.Random(seed)  # noqa: S311 -- not for secrets
+    pods = sorted(pods, key=lambda arrival: arrival.name)
     mean = sum(arrival.kind.milli for arrival in pods) / len(pods)
     if not mean:
         raise InvalidError("", "no pod of the trace asks for GPUs, so there is no load of them")

@@ -13,8 +13,8 @@ from typing import Final
 
 import structlog
 
-from farthing.decide.jit import are_kept, load_kernels, use
-from farthing.decide.warm import warm_up
+from farthing.decide import warm
+from farthing.decide.jit import are_kept
 from farthing.spoke.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
@@ -29,7 +29,7 @@ async def use_compiled(metrics: Metrics) -> None:
         _log.info("plans are made without compiled kernels", why=why)
         return
     try:
-        await asyncio.to_thread(_use)
+        await asyncio.to_thread(warm.use_compiled)
     except Exception:  # noqa: BLE001 -- whatever numba says: numpy plans the same
         _log.warning("compiled kernels cannot be used; plans are made without them", exc_info=True)
         return
@@ -53,10 +53,3 @@ async def _compile() -> str:
         return ""
     lines = said.decode(errors="replace").strip().splitlines() or [f"it ended with {process.returncode}"]
     return lines[-1]
-
-
-def _use() -> None:
-    kernels = load_kernels()
-    if kernels is not None:
-        warm_up(kernels)
-        use(kernels)

@@ -1,6 +1,7 @@
 """`farthing simulate`: from files to an answer, or to a sentence about what is wrong with them."""
 
 import json
+import pickle
 
 import pytest
 from typer.testing import CliRunner
@@ -79,3 +80,34 @@ def test_an_export_without_gpus_or_without_asks_is_nothing_to_simulate(files, to
     empty = type(town)()
     (files / "cluster.json").write_bytes(write(empty.pod("one", "0.5").world, 0.0))
     assert "has no node with GPUs" in wrong("--from", files / "cluster.json")
+
+
+@pytest.mark.parametrize("mode", ["fill", "churn", "replay"])
+def test_the_order_of_lines_does_not_matter(files, mode):
+    """Not of nodes, nor of pods, even where many come at one instant."""
+    nodes = [f"n-{i},{16_000 * (1 + i % 3)},65536,{1 + i % 3},T4" for i in range(9)]
+    pods = [f"p-{i},{1000 * (i % 5)},1024,{i % 3},{100 * (i % 3 + 1)},,{i // 6},{i // 6 + 3}" for i in range(60)]
+    found = []
+    for step in (1, -1):
+        (files / "nodes.csv").write_text("\n".join(["sn,cpu_milli,memory_mib,gpu,model", *nodes[::step]]))
+        (files / "many.csv").write_text(HEADER + "\n".join(pods[::step]))
+        (ran,) = simulate("--fleet", files / "nodes.csv", "--trace", files / "many.csv", "--mode", mode)
+        found.append({name: value for name, value in ran.items() if name != "seconds"})
+    assert found[0] == found[1]
+
+
+def test_files_beside_the_user_are_found_by_their_names(files, monkeypatch):
+    monkeypatch.chdir(files)
+    (found,) = simulate("--fleet", "fleet.yaml", "--trace", "pods.csv")
+    assert found["gpus_total"] == 6
+
+
+def test_a_broken_cache_of_kernels_is_said_and_numpy_takes_over(files, monkeypatch):
+    def broken(_):
+        raise pickle.UnpicklingError("junk")
+
+    monkeypatch.setattr("farthing.decide.warm.warm_up", broken)
+    words = ["--fleet", str(files / "fleet.yaml"), "--trace", str(files / "pods.csv")]
+    result = CliRunner().invoke(app, ["simulate", *words])
+    assert result.exit_code == 0
+    assert "compiled kernels cannot be used (UnpicklingError: junk)" in " ".join(result.stderr.split())

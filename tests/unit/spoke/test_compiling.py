@@ -7,6 +7,7 @@ import pytest
 
 from farthing.decide import jit, vectors
 from farthing.decide.cycle import plan
+from farthing.decide.draft import Draft
 from farthing.decide.jit import engine, load_kernels, use, using
 from farthing.decide.warm import warm_up
 from farthing.spoke import compiling
@@ -45,7 +46,7 @@ async def test_numpy_plans_where_they_cannot_be_had(why, monkeypatch):
         monkeypatch.setattr(compiling, "_COMPILE", (sys.executable, "-c", "raise SystemExit('numba is not installed')"))
     else:
         monkeypatch.setattr(compiling, "_COMPILE", (sys.executable, "-c", ""))
-        monkeypatch.setattr(compiling, "warm_up", lambda kernels: 1 / 0)
+        monkeypatch.setattr("farthing.decide.warm.warm_up", lambda kernels: 1 / 0)
     metrics = Metrics()
     await use_compiled(metrics)
     assert engine() is vectors
@@ -95,3 +96,12 @@ def test_the_plan_is_the_same_and_nothing_more_is_compiled_for_it(seed):
         by_numba = told(plan(town(seed)))
     assert by_numba == told(plan(town(seed)))
     assert [len(function.signatures) for function in functions] == before
+
+
+def test_tables_that_were_made_with_numpy_are_not_kept_when_kernels_come():
+    found = town(1)
+    draft = Draft.of(found)
+    with_numpy = draft.table()
+    use(load_kernels())
+    assert draft.table() is not with_numpy
+    assert draft.table() is draft.table()
