@@ -28,8 +28,12 @@ from farthing.state.fleet import Fleet, build_fleet
 from farthing.state.mix import WHOLE, AskClass, Typical
 from farthing.state.usage import untouched
 
-_ASKS = (None, Ask(milli=MilliGpu(500)), Ask(count=2, milli=WHOLE_DEVICE))
-"""An ask of each sort that the kernels tell apart: for no device, for one, and for several."""
+_NEEDS = (
+    None,
+    Need(1, DEVICE_CLASS, Ask(milli=MilliGpu(500))),
+    Need(2, DEVICE_CLASS, Ask(count=2, milli=WHOLE_DEVICE)),
+)
+"""One of each sort that the kernels tell apart: for no device, for one, and for several."""
 
 
 def use_compiled() -> bool:
@@ -46,8 +50,8 @@ def warm_up(kernels: ModuleType) -> None:
     fleet = _fleet()
     with using(kernels):
         table = Table(fleet, untouched(fleet), Typical(((WHOLE, 1),), 1))
-        for ask in _ASKS:
-            question = table.question(ask and Need(ask.count, DEVICE_CLASS, ask), 1, 1, 0)
+        for need in _NEEDS:
+            question = table.question(need, 1, 1, 0)
             table.scores(question)
             node, devices = table.choose(question)
             table.pick(question, node, np.ones(len(fleet.devices), dtype=bool))

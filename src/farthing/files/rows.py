@@ -25,7 +25,7 @@ def read_rows(path: Path, columns: Sequence[str], what: str) -> Iterator[tuple[s
                 raise InvalidError(f"{path}:1", f"has no column {', '.join(lacking)}; expected {what}")
             for row in rows:
                 where = f"{path}:{rows.line_num}"
-                fields = len([v for v in row.values() if isinstance(v, str)]) + len(row.get(None, ()))  # type: ignore[call-overload]
+                fields = len([v for v in row.values() if isinstance(v, str)]) + len(row.get(None, ()))
                 if fields != len(named):
                     raise InvalidError(where, f"has {fields} fields; expected {len(named)}, as in line 1")
                 yield where, row

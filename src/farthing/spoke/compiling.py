@@ -41,7 +41,10 @@ async def _compile() -> str:
     """Have all kernels compiled into the cache; why that failed, or nothing."""
     if not are_kept():
         return "there is no folder to keep them in; NUMBA_CACHE_DIR names one that can be written"
-    process = await asyncio.create_subprocess_exec(*_COMPILE, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE)
+    try:
+        process = await asyncio.create_subprocess_exec(*_COMPILE, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE)
+    except OSError as error:
+        return f"no process to compile them can be started: {error}"
     try:
         _, said = await process.communicate()
     except asyncio.CancelledError:
