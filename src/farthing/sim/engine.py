@@ -14,11 +14,8 @@ from farthing.decide.order import jointly
 from farthing.sim.book import Book
 from farthing.sim.fleet import Simulated
 from farthing.sim.policies import POLICIES, Place, Policy
-from farthing.sim.results import Mode, Run
+from farthing.sim.results import LIFETIME, Mode, Run
 from farthing.sim.workload import Arrival, Departures, Kind, churn, fill
-
-LIFETIME: Final = 3600.0
-"""Seconds that a pod stays on average in a churn; only its relation to the other times matters."""
 
 WARM_UP: Final = 2
 MEASURED: Final = 4
