@@ -19,17 +19,17 @@ _in_use: list[ModuleType] = [vectors]
 
 
 def engine() -> ModuleType:
-    """The kernels in use: `kernels` or `vectors`."""
+    """The kernels in use: `compiled` or `vectors`."""
     return _in_use[-1]
 
 
 def compile_kernels() -> bool:
     """Use compiled kernels from now on, if numba is there; says whether it is."""
     try:
-        kernels = importlib.import_module("farthing.decide.kernels")
+        found = importlib.import_module("farthing.decide.compiled")
     except ImportError:
         return False
-    _in_use[:] = [kernels]
+    _in_use[:] = [found]
     return True
 
 

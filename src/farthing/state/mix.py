@@ -71,10 +71,15 @@ class Mix:
         self._next = 0
         self._typical = NOTHING
 
-    def add(self, kind: AskClass) -> None:
-        """One more of a class has arrived."""
-        self._counts[kind] += 1
-        self._total += 1
+    @property
+    def due(self) -> int:
+        """How many more have to arrive before the mix is looked at anew; until then `typical` stays as it is."""
+        return min(self._next, MOST) - self._total
+
+    def add(self, kind: AskClass, times: int = 1) -> None:
+        """One more of a class has arrived, or so many."""
+        self._counts[kind] += times
+        self._total += times
         if self._total >= MOST:
             self._counts = Counter({kind: count // 2 for kind, count in self._counts.items() if count > 1})
             self._total = sum(self._counts.values())
