@@ -49,7 +49,7 @@ class Board(NamedTuple):
     What is left: `left` [2, D], `on` [3, D] users, mode and team as in `Free`, `room` [3, N] cpu, memory, pods.
     Of the mix: `least` [S, M] the part that a typical ask needs of a device, `wants` [3, M] its devices, cpu, weight,
     `price` [S] of a part, `knobs`, `steps` the gains from which each higher score starts (empty: equal steps).
-    `alike` [N]: nodes with one number are in one state, as those of one make are before anybody came; -1: unlike others.
+    `alike` [N]: nodes with one number are in one state, as those of one make are before anybody comes; -1: none is.
     Derived: `rest` [2, D] the parts left, `enough` [N, M] devices that a typical ask could use, `slivers` [N, M] the
     parts on those that it could not, `free` [N] the parts in all, `waste` [N] those that are of no use, by weight.
     """

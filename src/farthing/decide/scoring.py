@@ -84,6 +84,14 @@ def parts(fleet: Fleet, gives: Ints) -> Ints:
 
 def least_of(fleet: Fleet, ask: Ask) -> Ints:
     """The part that an ask needs of a device of each shape; NOBODY_CAN of shapes that cannot serve it."""
+    key = ("least", ask)
+    if key not in fleet.memo:
+        fleet.memo[key] = _least_of(fleet, ask)
+    found: Ints = fleet.memo[key]
+    return found
+
+
+def _least_of(fleet: Fleet, ask: Ask) -> Ints:
     found = shapes(fleet)
     if ask.profile is not None:
         return np.full(len(found.example), NOBODY_CAN)

@@ -34,7 +34,7 @@ from farthing.decide.shapes import shapes
 from farthing.decide.sharing import MANY_TEAMS
 from farthing.model.ask import MOST_DEVICES
 from farthing.state.fleet import LEVEL_BIT, Bools, Fleet, Ints
-from farthing.state.mix import AskClass, Typical, coarse
+from farthing.state.mix import AskClass, Typical, coarse, on_grid
 from farthing.state.snapshot import Free
 
 ROW_BYTES: Final = 1 << 26
@@ -87,7 +87,7 @@ class Table:
         """Score by another mix from now on."""
         if mix is self._mix or mix == self._mix:
             return
-        if mix.grid != self._mix.grid:
+        if mix.rows != self._mix.rows:
             self._forget()
         self._mix = mix
         self._board = self._board._replace(**_mix_columns(self._fleet, mix, self._knobs))
@@ -169,20 +169,17 @@ class Table:
     # Rows ---------------------------------------------------------------------------------------------------------
 
     def _asked(self, need: Need | None, cpu: int, memory: int, team: int) -> Question:
-        row_need, row_cpu = need, cpu
-        if need is not None and need.ask is not None:
-            kind = coarse(AskClass(need.ask, cpu), self._mix.grid)
-            row_need, row_cpu = replace(need, ask=kind.ask), kind.cpu
+        row_need, row_cpu, row_team = self._standing_for(need, cpu, team)
         wants = self._wants(need)
         asked = Asked(
             ask=_ask(need, cpu, memory, team),
             wants=wants,
             takes=self._takes(wants),
             ok=eligible(self._fleet, need).healthy.view(np.uint8) if need else np.zeros(0, dtype=np.uint8),
-            row_ask=_ask(row_need, row_cpu, 0, team),
+            row_ask=_ask(row_need, row_cpu, 0, row_team),
             row_wants=self._wants(row_need),
         )
-        row = self._row((row_need, row_cpu, team))
+        row = self._row((row_need, row_cpu, row_team))
         return Question(
             generation=self.generation,
             row=row,
@@ -191,6 +188,16 @@ class Table:
             joined=(row_need, row_cpu) != (need, cpu),
             even=bool(not len(asked.ok) or (asked.ok == asked.ok[self._twin]).all()),
         )
+
+    def _standing_for(self, need: Need | None, cpu: int, team: int) -> tuple[Need | None, int, int]:
+        """What scores an ask: the same for many, and for all teams where it does not matter whose it is."""
+        if need is None:
+            return None, on_grid(cpu, self._mix.rows), 0
+        if need.ask is None:
+            return need, cpu, team
+        kind = coarse(AskClass(need.ask, cpu), self._mix.rows)
+        anybody = need.ask.whole or need.isolation in MANY_TEAMS
+        return replace(need, ask=kind.ask), kind.cpu, 0 if anybody else team
 
     def _row(self, key: Any) -> int:
         """The number of a row. Where there is no memory for another, all are forgotten."""
