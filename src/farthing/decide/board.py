@@ -28,6 +28,9 @@ SCALE: Final = 1 << 16
 BLOCK: Final = 64
 """So many nodes share one entry of `Rows.best`."""
 
+RANKS: Final = 16
+"""Scores count steps of gain times this; what is between two steps tells devices of different sizes apart."""
+
 MOST_CPU: Final = 1 << 50
 """Thousandths of a core; nodes that claim more are reckoned to have this, so that products fit 64 bits."""
 
@@ -48,7 +51,8 @@ class Board(NamedTuple):
     to each other, closest first (-1: not known).
     What is left: `left` [2, D], `on` [3, D] users, mode and team as in `Free`, `room` [3, N] cpu, memory, pods.
     Of the mix: `least` [S, M] the part that a typical ask needs of a device, `wants` [3, M] its devices, cpu, weight,
-    `price` [S] of a part, `knobs`, `steps` the gains from which each higher score starts (empty: equal steps).
+    `price` [S] of a part, `rank` [S]: of equal gains those of the highest rank go first, `knobs`,
+    `steps` the gains from which each higher score starts (empty: equal steps).
     `alike` [N]: nodes with one number are in one state, as those of one make are before anybody comes; -1: none is.
     Derived: `rest` [2, D] the parts left, `enough` [N, M] devices that a typical ask could use, `slivers` [N, M] the
     parts on those that it could not, `free` [N] the parts in all, `waste` [N] those that are of no use, by weight.
@@ -66,6 +70,7 @@ class Board(NamedTuple):
     least: NDArray[np.int32]
     wants: Floats
     price: Floats
+    rank: Ints
     knobs: Ints
     steps: Floats
     alike: Ints

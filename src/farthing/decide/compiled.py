@@ -66,13 +66,14 @@ def _board(h: Ints) -> Board:
         _rows(h, 10, np.float64),
         _row(h, 11, np.float64),
         _row(h, 12, np.int64),
-        _row(h, 13, np.float64),
-        _row(h, 14, np.int64),
-        _rows(h, 15, np.int64),
-        _rows(h, 16, np.int32),
+        _row(h, 13, np.int64),
+        _row(h, 14, np.float64),
+        _row(h, 15, np.int64),
+        _rows(h, 16, np.int64),
         _rows(h, 17, np.int32),
-        _row(h, 18, np.int64),
-        _row(h, 19, np.float64),
+        _rows(h, 18, np.int32),
+        _row(h, 19, np.int64),
+        _row(h, 20, np.float64),
     )
 
 
@@ -80,16 +81,16 @@ def _board(h: Ints) -> Board:
 def _scores(h: Ints) -> Rows:
     """The Rows that were held after a Board."""
     return Rows(
-        _rows(h, 20, np.int32),
         _rows(h, 21, np.int32),
-        _rows(h, 22, np.int64),
-        _row(h, 23, np.int64),
+        _rows(h, 22, np.int32),
+        _rows(h, 23, np.int64),
         _row(h, 24, np.int64),
         _row(h, 25, np.int64),
         _row(h, 26, np.int64),
-        _row(h, 27, np.int32),
-        _row(h, 28, np.int64),
-        _row(h, 29, np.int32),
+        _row(h, 27, np.int64),
+        _row(h, 28, np.int32),
+        _row(h, 29, np.int64),
+        _row(h, 30, np.int32),
     )
 
 

@@ -16,6 +16,7 @@ from farthing.decide.board import (
     LEVEL,
     MEMORY,
     MOST_CPU,
+    RANKS,
     STEP,
     STRAND,
     TEAM,
@@ -108,6 +109,7 @@ def rate(b: Board, nodes: Ints, count: int, ask: Ints, wants: Ints, ok: Flags, s
     first, shape, multi, left, on, room = b.first, b.shape, b.multi, b.left, b.on, b.room
     rest, least, enough, slivers, all_free, waste = b.rest, b.least, b.enough, b.slivers, b.free, b.waste
     want_count, want_cpu, weight, price, steps = b.wants[0], b.wants[1], b.wants[2], b.price, b.steps
+    rank = b.rank
     cpu_per_gpu, strand, step = b.knobs[CPU_PER_GPU], b.knobs[STRAND], b.knobs[STEP]
     typical = weight.shape[0]
     for i in range(count):
@@ -123,7 +125,7 @@ def rate(b: Board, nodes: Ints, count: int, ask: Ints, wants: Ints, ok: Flags, s
                 useless = cpu < want_cpu[m] or enough[n, m] < want_count[m]
                 lost += weight[m] * (all_free[n] if useless else slivers[n, m])
             stranded = _stranded(all_free[n], cpu, cpu_per_gpu) - before
-            scores[i] = _step(waste[n] - lost - strand * stranded, step, steps)
+            scores[i] = _step(waste[n] - lost - strand * stranded, step, steps) * RANKS
             continue
         last_part = last_after = last_shape = -1
         for d in range(first[n], first[n + 1]):
@@ -147,6 +149,7 @@ def rate(b: Board, nodes: Ints, count: int, ask: Ints, wants: Ints, ok: Flags, s
                 lost += weight[m] * (free if useless else sliver)
             stranded = _stranded(free, cpu, cpu_per_gpu) - before
             found = _step(waste[n] - lost - strand * stranded - price[s] * (part - after), step, steps)
+            found = found * RANKS + rank[s]
             if found > scores[i]:
                 scores[i] = found
                 chosen[i] = d
@@ -226,4 +229,4 @@ def rate_many(b: Board, n: int, ask: Ints, wants: Ints, ok: Flags, out: Ints) ->
         lost += b.wants[2, m] * (free if useless else slivers[m])
     stranded = _stranded(free, cpu, b.knobs[CPU_PER_GPU]) - _stranded(b.free[n], room[0, n], b.knobs[CPU_PER_GPU])
     cost += b.knobs[STRAND] * stranded + (b.knobs[STEP] * level if known else 0)
-    return _step(b.waste[n] - lost - cost, b.knobs[STEP], b.steps)
+    return _step(b.waste[n] - lost - cost, b.knobs[STEP], b.steps) * RANKS + b.rank[shape[out[0]]]

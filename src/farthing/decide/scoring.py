@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from farthing.decide.board import MOST_CPU, NOBODY_CAN, SCALE, Floats
+from farthing.decide.board import MOST_CPU, NOBODY_CAN, RANKS, SCALE, Floats
 from farthing.decide.fit import NEVER, eligible
 from farthing.decide.needs import Need
 from farthing.decide.shapes import shapes
@@ -27,13 +27,15 @@ class Knobs:
 
     `strand`: the price of a stranded part of a GPU. `price`: of taking a part of a GPU of a model of which everything
     is wanted by asks that may have no other. `step`: gains are told apart in steps of so many thousandths of a GPU, so
-    that near ties are ties. `steps`: where given, the gains from which each higher score starts.
+    that near ties are ties. `steps`: where given, the gains from which each higher score starts. `small`: of equal
+    gains that of the device with less memory goes first.
     """
 
     strand: float = 2.0
     price: float = 3.0
     step: int = 80
     steps: tuple[float, ...] = ()
+    small: bool = True
 
 
 RUMOUR: Final = 30_000
@@ -50,6 +52,7 @@ class Meaning:
     least: NDArray[np.int32]
     wants: Floats
     price: Floats
+    rank: Ints
     knobs: Ints
     steps: Floats
 
@@ -67,6 +70,7 @@ def meaning(fleet: Fleet, mix: Typical, knobs: Knobs = OURS) -> Meaning:
         least=least,
         wants=np.ascontiguousarray(np.array(wants, dtype=np.float64).reshape(-1, 3).T),
         price=_prices(fleet, mix, knobs),
+        rank=_ranks(fleet) if knobs.small else np.zeros(len(least), dtype=np.int64),
         knobs=np.array(of_knobs, dtype=np.int64),
         steps=np.floor(np.array(knobs.steps, dtype=np.float64) * SCALE),
     )
@@ -136,6 +140,13 @@ def _prices(fleet: Fleet, mix: Typical, knobs: Knobs) -> Floats:
         bound += RUMOUR / len(np.unique(models)) * _split(np.where(models == model, has, 0.0))
     scarcity = bound / (typed + RUMOUR) * (typed / total) / np.maximum(_split(has), 1e-9)
     return np.floor(np.minimum(scarcity, 1.0) * knobs.price * SCALE)
+
+
+def _ranks(fleet: Fleet) -> Ints:
+    """Shapes by their memory, the smallest highest."""
+    memory = shapes(fleet).memory
+    _, rank = np.unique(-memory, return_inverse=True)
+    return np.asarray(np.minimum(rank.reshape(-1), RANKS - 1))
 
 
 def _split(amounts: Floats) -> Floats:

@@ -302,6 +302,7 @@ def _mix_columns(fleet: Fleet, mix: Typical, knobs: Knobs) -> dict[str, Any]:
         "least": found.least,
         "wants": found.wants,
         "price": found.price,
+        "rank": found.rank,
         "knobs": found.knobs,
         "steps": found.steps,
         "enough": np.zeros(by_ask, dtype=np.int32),

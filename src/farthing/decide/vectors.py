@@ -18,6 +18,7 @@ from farthing.decide.board import (
     LEVEL,
     MEMORY,
     MOST_CPU,
+    RANKS,
     STEP,
     STRAND,
     TEAM,
@@ -96,7 +97,7 @@ def rate(b: Board, nodes: Ints, count: int, ask: Ints, wants: Ints, ok: Flags, s
     n = nodes[:count][at]
     if not ask[COUNT]:
         cpu = b.room[0, n] - ask[CPU]
-        scores[at] = _steps(b, _gain(b, n, cpu, b.free[n], b.enough[n], b.slivers[n]))
+        scores[at] = _steps(b, _gain(b, n, cpu, b.free[n], b.enough[n], b.slivers[n])) * RANKS
         return
     sizes = b.first[n + 1] - b.first[n]
     at, n = np.repeat(at, sizes), np.repeat(n, sizes)
@@ -109,7 +110,7 @@ def rate(b: Board, nodes: Ints, count: int, ask: Ints, wants: Ints, ok: Flags, s
     enough = b.enough[n] - (before >= limit) + (now >= limit)
     slivers = b.slivers[n] - np.where(before < limit, before, 0) + np.where(now < limit, now, 0)
     gain = _gain(b, n, b.room[0, n] - ask[CPU], b.free[n] - part + after, enough, slivers)
-    found = _steps(b, gain - b.price[s] * (part - after))
+    found = _steps(b, gain - b.price[s] * (part - after)) * RANKS + b.rank[s]
     best_last = np.lexsort((-d, found))  # of what is written to one place the last stays
     scores[at[best_last]], chosen[at[best_last]] = found[best_last], d[best_last]
 
@@ -139,7 +140,7 @@ def rate_many(b: Board, n: int, ask: Ints, wants: Ints, ok: Flags, out: Ints) ->
     gain = _gain(b, node, b.room[0, node] - ask[CPU], np.array([free]), enough[None], slivers[None])
     known = (b.domains[: level + 1, b.first[n]] >= 0).any()
     cost = (b.price[s] * (before - after)).sum() + (b.knobs[STEP] * level if known else 0)
-    return int(_steps(b, gain - cost)[0])
+    return int(_steps(b, gain - cost)[0] * RANKS + b.rank[s[0]])
 
 
 def _close(b: Board, able: Ints, count: int) -> tuple[Ints, int]:

@@ -105,7 +105,7 @@ class Fgd(Policy):
     """Fragmentation Gradient Descent as published: knows the mix of the whole trace before it begins."""
 
     def __init__(self, fleet: Simulated, pods: Sequence[Arrival], seed: int) -> None:  # noqa: ARG002
-        super().__init__(fleet, whole_mix(pods), Knobs(strand=0, price=0, steps=SIGMOID))
+        super().__init__(fleet, whole_mix(pods), Knobs(strand=0, price=0, steps=SIGMOID, small=False))
 
     def place(self, kind: Kind) -> Place | None:
         return _best(self.table, self.question(kind), kind)
@@ -123,7 +123,7 @@ class Compared(Policy):
     """A policy of the literature. `prefer` scores nodes, `choose` picks among a node's devices."""
 
     def __init__(self, fleet: Simulated, pods: Sequence[Arrival], seed: int) -> None:  # noqa: ARG002
-        super().__init__(fleet, Typical(), Knobs(strand=0, price=0))
+        super().__init__(fleet, Typical(), Knobs(strand=0, price=0, small=False))
         self._chance = random.Random(seed)  # noqa: S311 -- not for secrets
         self._alike: dict[object, Ints] = defaultdict(lambda: np.zeros(len(self.fleet.nodes), dtype=np.int64))
         self._idle = self.table.board.free.copy()
