@@ -6,6 +6,7 @@ A decision is a pod that is met (the mix learns from it) and placed: one call fr
 import random
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -74,7 +75,7 @@ def distinct() -> Iterator[str]:
         pods = varied(pods_of("default"), wanted)
         found = measured(fleet, pods)
         yield (
-            f"| {len({id(pod.kind) for pod in pods}):,} | {found.decisions:,} | **{found.rate:,.0f}** "
+            f"| {len({pod.kind.asks for pod in pods if pod.kind.asks}):,} | {found.decisions:,} | **{found.rate:,.0f}** "
             f"| {found.percentile(0.5):.0f} µs | {found.percentile(0.99):.0f} µs "
             f"| {found.placed / total_milli(fleet) * 100:.2f} % |"
         )
@@ -112,11 +113,19 @@ def _each(planner: Planner, kinds: Sequence[Kind]) -> Iterator[float]:
 
 
 def varied(pods: Sequence[Arrival], wanted: int) -> list[Arrival]:
-    """The pods with about so many different asks: each kind of pod in several versions, a fifth smaller or larger."""
+    """The pods with so many different asks: of each kind as many versions as its part of all, a fifth smaller or larger."""
     chance = random.Random(SEED)  # noqa: S311 -- not for secrets
-    kinds = list({id(pod.kind): pod.kind for pod in pods if pod.kind.need}.values())
-    versions = {id(kind): [_version(kind, chance) for _ in range(-(-wanted // len(kinds)))] for kind in kinds}
-    return [pod._replace(kind=chance.choice(versions.get(id(pod.kind), [pod.kind]))) for pod in pods]
+    counts = Counter(pod.kind for pod in pods if pod.kind.need)
+    total, made = counts.total(), {}
+    for kind, count in counts.items():
+        made[kind] = [_version(kind, chance) for _ in range(max(1, round(wanted * count / total)))]
+    seen: Counter[Kind] = Counter()
+    found = []
+    for pod in pods:
+        versions = made.get(pod.kind, [pod.kind])
+        found.append(pod._replace(kind=versions[seen[pod.kind] % len(versions)]))
+        seen[pod.kind] += 1
+    return found
 
 
 def _version(kind: Kind, chance: random.Random) -> Kind:

@@ -25,7 +25,7 @@ def hold(*arrays: Any) -> Ints:
     for i, array in enumerate(arrays):
         if not array.flags.c_contiguous:
             raise ValueError(f"array {i} of {len(arrays)} is not contiguous in memory")
-        found[i] = (array.ctypes.data, *array.shape, 1)[:3]
+        found[i] = (array.__array_interface__["data"][0], *array.shape, 1)[:3]
     return found
 
 

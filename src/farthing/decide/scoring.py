@@ -121,18 +121,21 @@ def _cpu_per_gpu(fleet: Fleet, mix: Typical) -> int:
 
 
 def _prices(fleet: Fleet, mix: Typical, knobs: Knobs) -> Floats:
-    """The price of a part of a device of each shape: how much of it is wanted by those who may have no other.
+    """The price of a part of a device of each shape: how much of it is wanted by those who may not have every other.
 
-    How many name models is soon known; which models they name, only after many. Until then others may be wanted too.
+    They name models, need more memory than some have, or an isolation that some do not give. How many do is soon known;
+    which models they want, only after many. Until then others may be wanted too.
     """
     found = shapes(fleet)
     has = np.bincount(found.of, minlength=len(found.example)).astype(np.float64)
     bound, total, typed = np.zeros(len(has)), 0.0, 0.0
-    for ask, _, wanted in _wanted(fleet, mix):
+    asks = [(least_of(fleet, ask) != NOBODY_CAN, wanted) for ask, _, wanted in _wanted(fleet, mix)]
+    anybody = np.any([can for can, _ in asks], axis=0)
+    for can, wanted in asks:
         total += wanted
-        if ask.models:
+        if (anybody & ~can).any():
             typed += wanted
-            bound += wanted * _split(np.where(least_of(fleet, ask) != NOBODY_CAN, has, 0.0))
+            bound += wanted * _split(np.where(can, has, 0.0))
     if not typed:
         return np.zeros(len(has))
     models = fleet.model_of[found.example]
@@ -143,9 +146,9 @@ def _prices(fleet: Fleet, mix: Typical, knobs: Knobs) -> Floats:
 
 
 def _ranks(fleet: Fleet) -> Ints:
-    """Shapes by their memory, the smallest highest."""
-    memory = shapes(fleet).memory
-    _, rank = np.unique(-memory, return_inverse=True)
+    """Shapes by their memory, the smallest highest; less than twice as much is as much."""
+    doubled = np.array([int(memory).bit_length() for memory in shapes(fleet).memory])
+    _, rank = np.unique(-doubled, return_inverse=True)
     return np.asarray(np.minimum(rank.reshape(-1), RANKS - 1))
 
 

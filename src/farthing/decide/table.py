@@ -170,14 +170,14 @@ class Table:
 
     def _asked(self, need: Need | None, cpu: int, memory: int, team: int) -> Question:
         row_need, row_cpu, row_team = self._standing_for(need, cpu, team)
-        wants = self._wants(need)
+        wants, takes = self._amounts(need)
         asked = Asked(
             ask=_ask(need, cpu, memory, team),
             wants=wants,
-            takes=self._takes(wants),
+            takes=takes,
             ok=eligible(self._fleet, need).healthy.view(np.uint8) if need else np.zeros(0, dtype=np.uint8),
             row_ask=_ask(row_need, row_cpu, 0, row_team),
-            row_wants=self._wants(row_need),
+            row_wants=self._amounts(row_need)[0],
         )
         row = self._row((row_need, row_cpu, row_team))
         return Question(
@@ -217,21 +217,24 @@ class Table:
         self._rows.seen[:] = -1
         self.generation += 1
 
-    def _wants(self, need: Need | None) -> Ints:
-        if need is None:
-            return np.zeros((4, len(shapes(self._fleet).example)), dtype=np.int64)
-        gives = eligible(self._fleet, need).gives
-        found = np.concatenate([gives, parts(self._fleet, gives)])
-        found[2:, ~self._shared] = 1000
+    def _amounts(self, need: Need | None) -> tuple[Ints, Ints]:
+        """What a need wants and takes of devices of each shape, as in an Asked. Remembered with the fleet."""
+        memo, key = self._fleet.memo, ("amounts", need)
+        if key not in memo:
+            memo[key] = _amounts(self._fleet, need)
+        found: tuple[Ints, Ints] = memo[key]
         return found
 
-    def _takes(self, wants: Ints) -> Ints:
-        return np.where(self._shared, wants[:2], shapes(self._fleet).size)
 
-    @property
-    def _shared(self) -> Bools:
-        """Shapes of which several can have a part."""
-        return np.asarray(self._fleet.multi[shapes(self._fleet).example])
+def _amounts(fleet: Fleet, need: Need | None) -> tuple[Ints, Ints]:
+    size = shapes(fleet).size
+    if need is None:
+        return np.zeros((4, size.shape[1]), dtype=np.int64), np.zeros_like(size)
+    gives = eligible(fleet, need).gives
+    wants = np.concatenate([gives, parts(fleet, gives)])
+    shared = fleet.multi[shapes(fleet).example]
+    wants[2:, ~shared] = 1000
+    return wants, np.where(shared, gives, size)
 
 
 def _ask(need: Need | None, cpu: int, memory: int, team: int) -> Ints:
