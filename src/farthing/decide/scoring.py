@@ -28,12 +28,12 @@ class Knobs:
     `strand`: the price of a stranded part of a GPU. `price`: of taking a part of a GPU of a model of which everything
     is wanted by asks that may have no other. `step`: gains are told apart in steps of so many thousandths of a GPU, so
     that near ties are ties. `steps`: where given, the gains from which each higher score starts. `small`: of equal
-    gains that of the device with less memory goes first.
+    gains that of the device with half the memory, or less, goes first.
     """
 
     strand: float = 2.0
     price: float = 3.0
-    step: int = 80
+    step: int = 10
     steps: tuple[float, ...] = ()
     small: bool = True
 
