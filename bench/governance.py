@@ -307,7 +307,8 @@ def main(names: Sequence[str] = ()) -> None:
     compile_kernels()
     if names:
         for name in names:
-            print(*PARTS[name](), sep="\n")
+            for line in PARTS[name]():
+                print(line, flush=True)
         return
     text = f"""# Benchmarks of governance
 
