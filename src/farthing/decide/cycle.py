@@ -16,11 +16,10 @@ from typing import Final
 
 import numpy as np
 
-from farthing.decide.charge import charge_of_allocation
 from farthing.decide.domains import near
 from farthing.decide.draft import Draft
-from farthing.decide.find import find, not_found, settle
 from farthing.decide.gang import GATHER_SECONDS, Asking, by_gang, gathering, place_together, starters, starts_together
+from farthing.decide.governed import find, refusal, settle
 from farthing.decide.governor import Governor
 from farthing.decide.grant import grant
 from farthing.decide.keep import all_kept, making_room, set_aside
@@ -164,14 +163,8 @@ class _Cycle:
         """See to a pod that was bound away from its shares; whatever its quota, since it runs."""
         for effect in mend(self.draft, stray, self.snapshot.at):
             if isinstance(effect, Place) and self.governor is not None:
-                self._charge(stray.team, [grant.allocation for grant in effect.grants])
+                self.governor.charge(stray.team, [grant.allocation for grant in effect.grants])
             yield effect
-
-    def _charge(self, team: str, allocations: Sequence[Allocation]) -> None:
-        if self.governor is not None:
-            books = self.governor.books
-            for allocation in allocations:
-                books.take(books.tree.at(team), charge_of_allocation(self.draft.fleet, books.tree, allocation))
 
     def set_aside(self) -> None:
         """Close what is kept for pods that found no place."""
@@ -257,7 +250,7 @@ class _Cycle:
         """Everybody's effects, or why they cannot all start. Gangs that ask alike fail alike."""
         question = (gang.nodes, asking[0].waiting.pod.topology, tuple(one.question for one in asking))
         if question not in self.failed:
-            found = place_together(self.draft, self.governor, gang, asking)
+            found = place_together(self.governor, self.draft, gang, asking)
             if not isinstance(found, Reason):
                 self.homes[gang.key] = gang.nodes | {self.draft.fleet.nodes[place.node].name for place in found}
                 return [self._written(one.waiting, where) for one, where in zip(asking, found, strict=True)]
@@ -320,20 +313,19 @@ class _Cycle:
                 node = node_of(self.draft.fleet, has[0])
                 yield Place(pod, node, (), _placed(node, [claim.allocation for claim in has if claim.allocation]))
             return
-        needs, within = needs_lacking(waiting), self._within(waiting, has)
+        within = self._within(waiting, has)
         question = self._question(waiting, within)
         if question not in self.failed:
             kept = self.kept.get(pod.uid)
             draft = self._open_to(pod.uid) if kept else self.draft
-            found = find(draft, self.governor, waiting, needs, within)
+            found = find(self.governor, draft, waiting, within)
             if found is None and waiting.avoid and not has and under_way(waiting):
-                found = find(draft, self.governor, waiting, needs, None)
+                found = find(self.governor, draft, waiting)
             if found is not None:
-                settle(self.draft, self.governor, waiting, needs, found)
+                settle(self.governor, self.draft, waiting, found)
                 yield self._written(waiting, found)
                 return
-            reason = making_room(draft.fleet, kept) if kept else not_found(draft, self.governor, waiting, needs)
-            self.failed[question] = reason
+            self.failed[question] = making_room(draft.fleet, kept) if kept else refusal(self.governor, draft, waiting)
         self._stuck(self.failed[question], [waiting])
         yield from (Release(claim, self.failed[question]) for claim in has)
         yield from _hold(pod, self.failed[question])
@@ -344,7 +336,7 @@ class _Cycle:
             return
         asking = tuple(self._asking(one) for one in those)
         self.stuck.append(Stuck(asking, gang))
-        self.soon.keep(self.draft, self.governor, asking, gang)
+        self.soon.keep(self.governor, self.draft, asking, gang)
 
     def _question(self, waiting: Waiting, within: Bools | None) -> object:
         """What asks that fail together have in common. Most are told apart by one number."""

@@ -11,7 +11,7 @@ from typing import Final
 from farthing.decide.charge import charge_of
 from farthing.decide.domains import domains_of, places_to_try
 from farthing.decide.draft import Draft
-from farthing.decide.find import find, not_found, settle
+from farthing.decide.governed import find, refusal, settle
 from farthing.decide.governor import Governor
 from farthing.decide.needs import Need
 from farthing.decide.place import Placement
@@ -94,38 +94,37 @@ def gathering(gang: Gang) -> Reason:
 
 
 def place_together(
-    draft: Draft, governor: Governor | None, gang: Gang, asking: Sequence[Asking]
+    governor: Governor | None, draft: Draft, gang: Gang, asking: Sequence[Asking]
 ) -> tuple[Placement, ...] | Reason:
     """A place for every one of them, taken off the draft and charged; or why there is none, and all as it was."""
     needs = [need for one in asking for need in one.needs]
     first = asking[0].waiting
     best: tuple[int, Reason | None] = (-1, None)
     for nodes in places_to_try(draft, first.pod.topology, needs, first.team, gang.nodes):
-        mark, found = draft.mark(), _all(draft, governor, asking, nodes)
-        if len(found) == len(asking):
+        with draft.trial() as trial:
+            found = _all(governor, draft, asking, nodes)
+            trial.kept = len(found) == len(asking)
+            if not trial.kept and len(found) > best[0]:
+                best = len(found), refusal(governor, draft, asking[len(found)].waiting)
+        if trial.kept:
             return tuple(found)
-        if len(found) > best[0]:
-            stuck = asking[len(found)]
-            best = len(found), not_found(draft, governor, stuck.waiting, stuck.needs)
-        draft.back_to(mark)
-        _uncharge(draft, governor, asking, found)
+        _uncharge(governor, draft, asking, found)
     return _no_place(draft, asking, *best)
 
 
-def _all(draft: Draft, governor: Governor | None, asking: Sequence[Asking], nodes: Bools) -> list[Placement]:
+def _all(governor: Governor | None, draft: Draft, asking: Sequence[Asking], nodes: Bools) -> list[Placement]:
     """The places of as many as find one, one after the other."""
     placed: list[Placement] = []
     for one in asking:
-        within = nodes if one.within is None else one.within & nodes
-        found = find(draft, governor, one.waiting, one.needs, within)
+        found = find(governor, draft, one.waiting, nodes if one.within is None else one.within & nodes)
         if found is None:
             break
-        settle(draft, governor, one.waiting, one.needs, found)
+        settle(governor, draft, one.waiting, found)
         placed.append(found)
     return placed
 
 
-def _uncharge(draft: Draft, governor: Governor | None, asking: Sequence[Asking], placed: list[Placement]) -> None:
+def _uncharge(governor: Governor | None, draft: Draft, asking: Sequence[Asking], placed: list[Placement]) -> None:
     if governor is None:
         return
     for one, found in zip(asking, placed, strict=False):

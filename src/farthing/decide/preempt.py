@@ -18,8 +18,8 @@ from typing import Final
 from farthing.decide.charge import charge_of_allocation, times, total
 from farthing.decide.cycle import Decision, Stuck
 from farthing.decide.draft import Draft
-from farthing.decide.find import find, settle
 from farthing.decide.gang import Asking, place_together
+from farthing.decide.governed import find, settle
 from farthing.decide.governor import Governor
 from farthing.decide.keep import kept_for, set_aside
 from farthing.decide.movable import lost_seconds, milli_held
@@ -250,11 +250,11 @@ class _Search:
         """Whether an ask finds a place now, which is then taken."""
         self.looks -= 1
         if gang is not None:
-            return isinstance(place_together(self.draft, self.governor, gang, asking), tuple)
+            return isinstance(place_together(self.governor, self.draft, gang, asking), tuple)
         one = asking[0]
-        found = find(self.draft, self.governor, one.waiting, one.needs, one.within)
+        found = find(self.governor, self.draft, one.waiting, one.within)
         if found is not None:
-            settle(self.draft, self.governor, one.waiting, one.needs, found)
+            settle(self.governor, self.draft, one.waiting, found)
         return found is not None
 
     def _claimant(self, asking: Sequence[Asking]) -> Claimant:
@@ -296,9 +296,17 @@ class _Search:
 
     def _enough(self, claimant: Claimant, asking: Sequence[Asking], gang: Gang | None) -> list[tuple[Unit, str]] | None:
         """Those who cost least, until the ask fits. Whether it does is looked at after 1, 2, 4, 8 ... of them."""
-        mark, before = self.draft.mark(), self.books.copy()
+        before = self.books.copy()
         chosen: list[tuple[Unit, str]] = []
-        look_at, fits = 1, False
+        with self.draft.trial():
+            fits = self._let_go_until(claimant, asking, gang, chosen)
+        self.books.usage[:], self.books.held[:] = before.usage, before.held
+        return chosen if fits else None
+
+    def _let_go_until(
+        self, claimant: Claimant, asking: Sequence[Asking], gang: Gang | None, chosen: list[tuple[Unit, str]]
+    ) -> bool:
+        look_at = 1
         for unit in self._candidates():
             rule = self._rule(claimant, unit)
             if not rule:
@@ -307,13 +315,11 @@ class _Search:
             chosen.append((unit, rule))
             if len(chosen) in (look_at, MOST):
                 look_at *= 2
-                fits = self._fits_without((), asking, gang, trying=True)
-            if fits or len(chosen) >= MOST:
-                break
-        fits = fits or (bool(chosen) and self._fits_without((), asking, gang, trying=True))
-        self.draft.back_to(mark)
-        self.books.usage[:], self.books.held[:] = before.usage, before.held
-        return chosen if fits else None
+                if self._fits_without((), asking, gang, trying=True):
+                    return True
+            if len(chosen) >= MOST:
+                return False
+        return bool(chosen) and self._fits_without((), asking, gang, trying=True)
 
     def _less(
         self, chosen: list[tuple[Unit, str]], asking: Sequence[Asking], gang: Gang | None
@@ -335,12 +341,13 @@ class _Search:
         self, chosen: Sequence[tuple[Unit, str]], asking: Sequence[Asking], gang: Gang | None, *, trying: bool = False
     ) -> bool:
         """Whether an ask fits when these are gone. Where it does, and is not only `trying`, it is so from now on."""
-        mark, before = self.draft.mark(), self.books.copy()
-        for unit, _ in chosen:
-            self._go(unit)
-        fits = self._fits(asking, gang)
-        if trying or not fits:
-            self.draft.back_to(mark)
+        before = self.books.copy()
+        with self.draft.trial() as trial:
+            for unit, _ in chosen:
+                self._go(unit)
+            fits = self._fits(asking, gang)
+            trial.kept = fits and not trying
+        if not trial.kept:
             self.books.usage[:], self.books.held[:] = before.usage, before.held
         return fits
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from farthing.decide.charge import charge_of, charge_of_allocation
 from farthing.decide.draft import Draft
-from farthing.decide.find import find, settle
 from farthing.decide.gang import Asking, place_together
+from farthing.decide.governed import find
 from farthing.decide.governor import Governor
 from farthing.decide.place import Placement
 from farthing.state.gangs import Gang
@@ -26,15 +26,15 @@ class Soon:
     kept: set[str] = field(default_factory=set)
     vain: set[object] = field(default_factory=set)
 
-    def keep(self, draft: Draft, governor: Governor, asking: Sequence[Asking], gang: Gang | None) -> None:
+    def keep(self, governor: Governor, draft: Draft, asking: Sequence[Asking], gang: Gang | None) -> None:
         """Close, for the rest of the plan, the devices that an ask has when those who leave are gone."""
         question = tuple(one.question for one in asking)
         if not self.leaving or question in self.vain:
             return
-        mark, books = draft.mark(), governor.books.copy()
-        self._let_go(draft, governor)
-        placed = _places(draft, governor, asking, gang)
-        draft.back_to(mark)
+        books = governor.books.copy()
+        with draft.trial():
+            self._let_go(draft, governor)
+            placed = _places(governor, draft, asking, gang)
         governor.books.usage[:], governor.books.held[:] = books.usage, books.held
         if not placed:
             self.vain.add(question)
@@ -60,14 +60,10 @@ class Soon:
                 draft.leave(node, resident.pod)
 
 
-def _places(draft: Draft, governor: Governor, asking: Sequence[Asking], gang: Gang | None) -> tuple[Placement, ...]:
-    """Where an ask fits; nothing where it does not."""
+def _places(governor: Governor, draft: Draft, asking: Sequence[Asking], gang: Gang | None) -> tuple[Placement, ...]:
+    """Where an ask fits, which is taken; nothing where it does not."""
     if gang is not None:
-        found = place_together(draft, governor, gang, asking)
+        found = place_together(governor, draft, gang, asking)
         return found if isinstance(found, tuple) else ()
-    one = asking[0]
-    place = find(draft, governor, one.waiting, one.needs, one.within)
-    if place is None:
-        return ()
-    settle(draft, governor, one.waiting, one.needs, place)
-    return (place,)
+    place = find(governor, draft, asking[0].waiting, asking[0].within)
+    return () if place is None else (place,)
