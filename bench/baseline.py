@@ -109,9 +109,7 @@ def teams() -> Iterator[Team]:
         yield Team(f"cohort-{c}", 1, compute=(("unit", whole),))
         for q in range(QUEUES):
             name, quota = f"queue-{c}-{q}", Quota(NOMINAL * 1000, borrowing=BORROWING * 1000)
-            yield Team(
-                name, 1, f"cohort-{c}", compute=(("unit", quota),), namespaces=(name,), queueing=Queueing.STRICT
-            )
+            yield Team(name, 1, f"cohort-{c}", compute=(("unit", quota),), namespaces=(name,), queueing=Queueing.STRICT)
 
 
 def arrivals() -> list[tuple[int, str, Size, int]]:

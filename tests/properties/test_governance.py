@@ -3,6 +3,7 @@
 2,000 cases in all; `FARTHING_HYPOTHESIS=long` tries ten times as many.
 """
 
+import itertools
 import os
 from dataclasses import replace
 
@@ -64,7 +65,7 @@ def limits_of(books):
 # The books ----------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=1000 * MANY)
+@settings(max_examples=1030 * MANY)
 @given(trees(), st.data())
 def test_books_say_what_the_definitions_say_and_no_limit_is_ever_passed(teams, data):
     assert faults_of(teams) == ()
@@ -116,7 +117,7 @@ def test_all_guarantees_together_are_there(teams):
 ASKS = ["0.25", "0.5", "1", "2", "2x0.5", "20Gi"]
 
 
-@settings(max_examples=400 * MANY)
+@settings(max_examples=450 * MANY)
 @given(trees(), st.data())
 def test_a_history_keeps_to_quota_and_comes_to_rest(teams, data):
     town = pool(*teams)
@@ -194,28 +195,32 @@ def test_shares_follow_weights_within_one_ask_whoever_had_everything_before(weig
         assert all(share(ahead, (), n) <= share(books, (), books.tree.at(other.name)) for other in teams)
 
 
-@settings(max_examples=100 * MANY)
-@given(st.integers(1, 4), st.sampled_from(["2", "4", "4x0.5"]), st.integers(0, 2), st.integers(1, 4), st.integers(1, 3))
+@settings(max_examples=25 * MANY)
+@given(
+    st.sampled_from([1, 4]),
+    st.sampled_from(["2", "4", "4x0.5"]),
+    st.integers(0, 1),
+    st.integers(1, 4),
+    st.integers(1, 3),
+)
 def test_nobody_waits_for_ever_behind_an_endless_stream_of_others(weight, gpu, priority, stay, busy):
-    """Small asks of three teams keep the pool full, and are more important where they are of the same team."""
-    names = ["a", "b", "c"][:busy]
-    town = pool(*(team(name, weight=weight) for name in names), team("victim"), team("own", H100=0), nodes=1)
-    ends, number, victim = [], 0, asking("victim", gpu, "victim", created=100.0)
+    """Small asks of one or two teams keep the pool full; those of the same team, as many as it gets, are preferred."""
+    streams = {**dict.fromkeys("ab"[:busy], 3), "victim": 1}
+    town = pool(*(team(name, weight=weight) for name in "ab"[:busy]), team("victim"), nodes=1)
+    victim, names, ends = asking("victim", gpu, "victim", created=300.0), itertools.count(), []
     for turn in range(60):
-        town.at = turn * 100.0
+        town.at = turn * 300.0
         for _, key in [end for end in ends if end[0] <= turn]:
             town.gone(key)
         ends = [end for end in ends if end[0] > turn]
-        for space in (*names, "victim"):
-            for _ in range(4):
-                number += 1
-                more = {"priority": priority, "created": town.at}
-                town.submit(*asking(f"s{number}", "1", space, **more), settle=False)
+        for space in [space for space, count in streams.items() for _ in range(count)]:
+            more = {"priority": priority, "created": town.at}
+            town.submit(*asking(f"s{next(names)}", "1", space, **more), settle=False)
         if turn == 1:
             town.submit(*victim, settle=False)
-        running = {pod.key for pod in town.world.all(Pod) if pod.node}
+        before = {pod.key for pod in town.world.all(Pod) if pod.node}
         town.settle()
-        ends += [(turn + stay, pod.key) for pod in town.world.all(Pod) if pod.node and pod.key not in running]
+        ends += [(turn + stay, pod.key) for pod in town.world.all(Pod) if pod.node and pod.key not in before]
         found = town.world.get(Pod, victim[0].key)
         if found is not None and found.node:
             return

@@ -76,7 +76,7 @@ class Story:
         seen = world()
         self.town = Town(World(text.get("half-life", 0.0)))
         for kind in KINDS:
-            for thing in seen.all(kind):
+            for thing in seen.all(kind):  # type: ignore[type-var]
                 self._see(thing)
         for i, models in enumerate(nodes):
             self._see(node(f"n{i}", cpu=512_000, memory=4 << 40))
@@ -205,7 +205,7 @@ class Story:
 
 def _team(name: str, fields: dict[str, Any]) -> Team:
     """A team of a page: capital letters are classes, `others` the class of all the rest."""
-    known = {
+    known: dict[str, Any] = {
         key: _quota(value) if key[0].isupper() else tuple(value) if isinstance(value, list) else value
         for key, value in fields.items()
     }

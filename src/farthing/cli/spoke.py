@@ -12,6 +12,7 @@ from farthing.cli.logs import LogFormat, configure_logging
 from farthing.cli.options import Context, Kubeconfig, find_kubeconfig
 from farthing.kube.connection import Connection
 from farthing.local.paths import home
+from farthing.model.ask import DURATION_REFUSED, parse_duration
 from farthing.model.errors import InvalidError, TransientError
 from farthing.spoke.lease import DURATION_SECONDS, SHORTEST_SECONDS
 from farthing.spoke.run import run
@@ -51,6 +52,12 @@ def spoke(
         typer.Option("--ledger-log", help="Folder where what is metered waits for the ledger; on a disk that lasts."),
     ] = None,
     cluster: Annotated[str, typer.Option("--cluster", help="What the ledger calls this cluster.")] = "local",
+    half_life: Annotated[
+        str,
+        typer.Option(
+            "--half-life", help="How soon what teams borrowed is half forgotten, such as 12h or 7d; default: at once."
+        ),
+    ] = "",
     log: Annotated[LogFormat, typer.Option("--log", help="Lines for people, or JSON.")] = LogFormat.text,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log details, too.")] = False,
 ) -> None:
@@ -72,6 +79,7 @@ def spoke(
         metrics_port=metrics_port,
         lease_seconds=lease_seconds,
         ledger=LedgerSettings(ledger, ledger_log or home() / "meter" / cluster, cluster) if ledger else None,
+        half_life=_half_life(half_life),
     )
     asyncio.run(check_identity(settings))
     try:
@@ -80,6 +88,13 @@ def spoke(
         raise InvalidError(
             f"--metrics-port {metrics_port}", f"cannot listen on {metrics_address}: {error.strerror}; choose another"
         ) from error
+
+
+def _half_life(text: str) -> float:
+    try:
+        return parse_duration(text) if text else 0.0
+    except InvalidError as error:
+        raise InvalidError("--half-life", f"{text!r} {DURATION_REFUSED}") from error
 
 
 async def check_identity(settings: Settings) -> None:

@@ -15,16 +15,15 @@ from typing import Final
 
 import numpy as np
 
-from farthing.decide.charge import charge_of, charge_of_allocation
 from farthing.decide.draft import Draft
-from farthing.decide.explain import never, why_not
+from farthing.decide.governed import find, refusal
 from farthing.decide.governor import Governor
 from farthing.decide.grant import grant
 from farthing.decide.keep import all_kept, making_room, set_aside
 from farthing.decide.mend import mend
 from farthing.decide.needs import Need, needs_lacking
 from farthing.decide.order import in_order, under_way
-from farthing.decide.place import Placement, place
+from farthing.decide.place import Placement
 from farthing.decide.quota import Books
 from farthing.decide.release import held, node_of, releases
 from farthing.decide.turns import Turns
@@ -111,14 +110,8 @@ class _Cycle:
         """See to a pod that was bound away from its shares; whatever its quota, since it runs."""
         for effect in mend(self.draft, stray, self.snapshot.at):
             if isinstance(effect, Place) and self.governor is not None:
-                self._charge(stray.team, [grant.allocation for grant in effect.grants])
+                self.governor.charge(stray.team, [grant.allocation for grant in effect.grants])
             yield effect
-
-    def _charge(self, team: str, allocations: Sequence[Allocation]) -> None:
-        if self.governor is not None:
-            books = self.governor.books
-            for allocation in allocations:
-                books.take(books.tree.at(team), charge_of_allocation(self.draft.fleet, books.tree, allocation))
 
     def set_aside(self) -> None:
         """Close what is kept for pods that found no place."""
@@ -215,13 +208,13 @@ class _Cycle:
         if question not in self.failed:
             kept = self.kept.get(pod.uid)
             draft = self._open_to(pod.uid) if kept else self.draft
-            found = self._find(draft, waiting, needs, within)
+            found = find(self.governor, draft, waiting, within)
             if found is None and waiting.avoid and not has and under_way(waiting):
-                found = self._find(draft, waiting, needs, None)
+                found = find(self.governor, draft, waiting)
             if found is not None:
                 yield self._granted(waiting, lacking, needs, found)
                 return
-            self.failed[question] = making_room(draft.fleet, kept) if kept else self._why_not(draft, waiting, needs)
+            self.failed[question] = making_room(draft.fleet, kept) if kept else refusal(self.governor, draft, waiting)
         yield from (Release(claim, self.failed[question]) for claim in has)
         yield from _hold(pod, self.failed[question])
 
@@ -242,27 +235,6 @@ class _Cycle:
     def _is_plain(self, waiting: Waiting) -> bool:
         """Whether nothing narrows the nodes that come into question for it."""
         return not waiting.avoid and waiting.pod.uid not in self.kept and not held(waiting)
-
-    def _find(self, draft: Draft, waiting: Waiting, needs: tuple[Need, ...], within: Bools | None) -> Placement | None:
-        """The best place, among devices that the team may have: guaranteed ones before borrowed ones."""
-        if self.governor is None:
-            return place(draft, waiting.pod, needs, waiting.team, within)
-        team, tree = self.governor.team(waiting), self.governor.books.tree
-        for masks in self.governor.choices(team, needs):
-            found = place(draft, waiting.pod, needs, waiting.team, within, masks)
-            if found is not None:
-                charge = charge_of(draft.fleet, tree, needs, found.devices)
-                if self.governor.books.allows(team, charge):
-                    return found
-        return None
-
-    def _why_not(self, draft: Draft, waiting: Waiting, needs: tuple[Need, ...]) -> Reason:
-        """What no waiting can mend first, then what quota lacks, then what the devices lack."""
-        lasting = next(filter(None, (never(draft.fleet, need) for need in needs)), None)
-        if self.governor is None or lasting is not None:
-            return lasting or why_not(draft, waiting.pod, needs, waiting.team)
-        lacking = self.governor.why_not(self.governor.team(waiting), needs)
-        return lacking or why_not(draft, waiting.pod, needs, waiting.team)
 
     def _within(self, waiting: Waiting, has: tuple[Claim, ...]) -> Bools | None:
         """The nodes that come into question: where its other claims are, and none that refused it lately.
@@ -299,7 +271,8 @@ class _Cycle:
         self.placed.add(pod.uid)
         node = draft.fleet.nodes[found.node].name
         self.awaited.add(node)
-        self._charge(team, [g.allocation for g in grants])
+        if self.governor is not None:
+            self.governor.charge(team, [g.allocation for g in grants])
         allocations = [g.allocation for g in grants] + [c.allocation for c in held(waiting) if c.allocation]
         return Place(pod, node, grants, _placed(node, allocations))
 

@@ -1,14 +1,16 @@
 """Which devices quota lets an ask have, the guaranteed ones first; and why it may have none."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
-from farthing.decide.charge import Option, options_of, permitted, restricting
+from farthing.decide.charge import Option, charge_of_allocation, options_of, permitted, restricting
 from farthing.decide.fit import eligible
 from farthing.decide.needs import Need
 from farthing.decide.quota import Binding, Books, Charge, potential
+from farthing.model.cluster import Allocation
 from farthing.model.reason import Reason, Why
 from farthing.model.team import OTHERS, amount_text
 from farthing.state.fleet import Bools, Fleet
@@ -61,6 +63,12 @@ class Governor:
         shapes = np.logical_or.reduce([option.shapes for option in options])
         good = self._permitted[team]
         return np.asarray((shapes if good is None else shapes & good)[eligible(self.fleet, need).shape])
+
+    def charge(self, team: str, allocations: Iterable[Allocation]) -> None:
+        """A team has been given this."""
+        tree = self.books.tree
+        for allocation in allocations:
+            self.books.take(tree.at(team), charge_of_allocation(self.fleet, tree, allocation))
 
     # Saying no ----------------------------------------------------------------------------------------------------
 

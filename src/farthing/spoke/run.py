@@ -23,6 +23,7 @@ from farthing.kube.resources import WATCHED
 from farthing.kube.watch import Inbox, follow
 from farthing.model.errors import FarthingError
 from farthing.spoke.audit import Auditor
+from farthing.spoke.compiling import use_compiled
 from farthing.spoke.events import Events
 from farthing.spoke.governing import Governing
 from farthing.spoke.lease import Lease
@@ -65,8 +66,12 @@ async def run(settings: Settings) -> None:
     metrics = Metrics()
     if settings.metrics_port:
         start_http_server(settings.metrics_port, settings.metrics_host, registry=metrics.registry)
-    while not stop.is_set():
-        await _one_term(settings, metrics, stop)
+    compiling = asyncio.create_task(use_compiled(metrics))
+    try:
+        while not stop.is_set():
+            await _one_term(settings, metrics, stop)
+    finally:
+        await _end([compiling])
 
 
 async def _one_term(settings: Settings, metrics: Metrics, stop: asyncio.Event) -> None:
@@ -83,7 +88,7 @@ async def _one_term(settings: Settings, metrics: Metrics, stop: asyncio.Event) -
             stamp=clocks.stamp,
             duration=settings.lease_seconds,
         )
-        loop = _assemble(connection, lease, metrics, clocks, identity)
+        loop = _assemble(connection, lease, metrics, clocks, identity, settings.half_life)
         loop.meter = metering = _metering(settings, metrics, clocks)
         listed = [asyncio.Event() for _ in WATCHED]
         follows = (follow(connection, kind, loop.inbox, event) for kind, event in zip(WATCHED, listed, strict=True))
@@ -105,12 +110,14 @@ async def _one_term(settings: Settings, metrics: Metrics, stop: asyncio.Event) -
             task.result()
 
 
-def _assemble(connection: Connection, lease: Lease, metrics: Metrics, clocks: SystemClocks, identity: str) -> Loop:
+def _assemble(
+    connection: Connection, lease: Lease, metrics: Metrics, clocks: SystemClocks, identity: str, half_life: float
+) -> Loop:
     def complain(sentence: str) -> None:
         metrics.unreadable.inc()
         _log.warning("unreadable", problem=sentence)
 
-    world = World()
+    world = World(half_life)
     return Loop(
         world=world,
         inbox=Inbox(complain, world.knows),

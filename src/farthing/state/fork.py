@@ -1,7 +1,7 @@
 """A world of its own to try things in: what would be, if.
 
-A fork knows everything that can be seen of the original, and nothing of what is being written or was refused there. In
-it an effect is carried out by believing at once what the cluster would show afterwards.
+A fork knows everything that can be seen of the original and what was asked for there, and nothing of what is being
+written or was refused. In it an effect is carried out by believing at once what the cluster would show afterwards.
 """
 
 import itertools
@@ -41,6 +41,7 @@ class Fork:
             for thing in original.all(kind):  # type: ignore[type-var]
                 self.world.fold(Seen(thing), at)
                 newest = max(newest, thing.version)
+        self.world.recall(original.mix)
         self._versions = itertools.count(newest + 1)
 
     def snapshot(self, at: float) -> Snapshot:

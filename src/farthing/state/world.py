@@ -9,6 +9,7 @@ Never here: I/O, clocks (the instant comes in), or opinions about what should ha
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from dataclasses import replace
 from typing import TypeVar, cast
 
@@ -77,7 +78,7 @@ class World:
         self._refusals: Counter[str] = Counter()
         self._kept: dict[Key, tuple[Allocation, float]] = {}
         self._strays: dict[Key, float | None] = {}
-        self._mix = Mix()
+        self.mix = Mix()
         self._tree: Tree | None = None
         self._strangers: set[str] = set()
         self._memory = Memory(half_life)
@@ -163,7 +164,7 @@ class World:
             crowded=tuple(self._crowded(fleet, free)),
             strays=tuple(self._stray_pods(at)),
             stale=tuple(stale for stale in self._stale if (Slice, stale.key) not in self._busy),
-            mix=self._mix.typical(),
+            mix=self.mix.typical(),
             tree=tree,
             used=self._used(tree, at) if tree is not None else None,
         )
@@ -259,6 +260,10 @@ class World:
             device = fleet.devices[i]
             yield str(device), tuple(c for key in self._usage.holders(device) if (c := self.claim(key)))
 
+    def recall(self, mix: Mix) -> None:
+        """Think of what is asked for in general as another world does, which may have seen pods that are long gone."""
+        self.mix = deepcopy(mix)
+
     # Learning -----------------------------------------------------------------------------------------------------
 
     def fold(self, news: Observation, at: float) -> None:
@@ -340,7 +345,7 @@ class World:
         found = (ask_of_template(entry.template) for entry in pod.claims)
         asks = [ask for ask in found if ask is not None]
         for ask in asks:
-            self._mix.add(AskClass(ask, pod.cpu // len(asks)))
+            self.mix.add(AskClass(ask, pod.cpu // len(asks)))
 
     def _claim_changed(self, key: Key, old: Claim | None, at: float) -> None:
         claim = self.claim(key)

@@ -5,7 +5,7 @@ import pytest
 from farthing.model.cluster import Capacity, Device, Namespace, Pod, Taint
 from farthing.model.team import Quota, Team
 from farthing.state.teams import Memory, faults_of
-from tests.builders import GIB, OWN_DRIVER, allocated, asking, device, node, slice_of, snapshot, world
+from tests.builders import GIB, allocated, asking, device, node, slice_of, snapshot, world
 from tests.teams import quota, team
 
 
@@ -130,7 +130,6 @@ def test_partitions_cut_on_demand_count_by_the_counters_they_draw_on():
     found = snapshot(node(), pieces, team("a", H100=1)).tree
     assert sorted(int(m) for m in found.classes.milli) == [125, 500, 1000]
     assert found.subtree[0][0] == 1000
-    assert OWN_DRIVER in {name.driver for name in snapshot(node(), pieces).fleet.devices}
 
 
 def test_a_pod_counts_for_its_own_team_then_its_namespaces_then_the_namespace():
