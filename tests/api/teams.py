@@ -1,18 +1,21 @@
 """Teams for the tests of this folder, and a stand-in for the spoke that writes the tree of them."""
 
 import itertools
+from contextlib import suppress
 from typing import Any
 
 from farthing.kube.connection import Connection
-from farthing.kube.resources import TEAMS, team_path
-from farthing.kube.teams import lookup, write_tree
+from farthing.kube.resources import NAMESPACES, TEAMS, team_path
+from farthing.kube.teams import drop_tenancy, lookup, read_tenancies, tenancy, write_tenancy, write_tree
 from farthing.kube.watch import read_list
-from farthing.model.cluster import Key
-from farthing.model.errors import InvalidError
+from farthing.model.ask import TEAM
+from farthing.model.cluster import Key, Namespace
+from farthing.model.errors import InvalidError, NotFoundError, PermanentError
 from farthing.model.plan import Seen
 from farthing.model.team import Team
+from farthing.spoke.governing import LEFT_ALONE
 from farthing.state.world import World
-from tests.api.objects import DRY, Json, eventually
+from tests.api.objects import DRY, Json, eventually, pod, pods
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
@@ -31,10 +34,11 @@ async def add(connection: Connection, name: str, parent: str | None = None, h100
 
 
 async def world_of(connection: Connection) -> World:
-    """What the spoke believes of the teams that are there."""
+    """What the spoke believes of the teams and namespaces that are there."""
     world = World()
-    for item in read_list(await connection.request("GET", TEAMS.path)).items:
-        world.fold(Seen(TEAMS.thing(item)), 0.0)
+    for kind in (TEAMS, NAMESPACES):
+        for item in read_list(await connection.request("GET", kind.path)).items:
+            world.fold(Seen(kind.thing(item)), 0.0)
     return world
 
 
@@ -43,7 +47,24 @@ _NUMBERS = itertools.count()
 
 async def tend(spoke: Connection, admin: Connection) -> None:
     """What the spoke does soon after a Team changed; back when admission goes by it."""
-    await _write(spoke, admin, lookup((await world_of(spoke)).tree))
+    world = await world_of(spoke)
+    await _write(spoke, admin, lookup(world.tree))
+    if world.tree is None:
+        return
+    names = sorted({namespace.name for namespace in world.all(Namespace)} - {*LEFT_ALONE, "default"})
+    for name in (*names, "default"):  # `default` last: where admission knows that one, it knows all
+        with suppress(PermanentError, NotFoundError):  # a namespace that is going takes nothing any more
+            await write_tenancy(spoke, name, tenancy(world.tree, world.home_of(name)))
+    await eventually(lambda: _minded(admin))
+
+
+async def _minded(admin: Connection) -> bool:
+    """Whether admission goes by the last tenancies: that of `default`, to which nobody gives teams."""
+    try:
+        await admin.create(pods("default"), pod("0.25", labels={TEAM: "nobody-s"}), DRY)
+    except PermanentError:
+        return True
+    return False
 
 
 async def _write(spoke: Connection, admin: Connection, found: Json) -> None:
@@ -70,10 +91,12 @@ async def clear(admin: Connection, spoke: Connection) -> None:
     for found in (await world_of(admin)).all(Team):
         await admin.delete(team_path(found.name))
     await write_tree(spoke, lookup(None))
+    for namespace in await read_tenancies(spoke):
+        await drop_tenancy(spoke, namespace)
 
     async def free() -> bool:
         items, _ = await admin.list_all("/apis/farthing.dev/v1/teamtrees")
-        return not any(item["teams"] for item in items)
+        return not any(item["teams"] for item in items) and not await _minded(admin)
 
     await eventually(free)
 

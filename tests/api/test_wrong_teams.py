@@ -2,6 +2,8 @@
 
 import pytest
 
+from farthing.cli.install import consequences
+from farthing.cli.uninstalling import survey
 from farthing.kube.resources import TEAMS, team_path
 from farthing.model.errors import InvalidError, PermanentError
 from tests.api.objects import DRY
@@ -148,3 +150,11 @@ async def test_only_farthing_says_what_is_made_of_teams(admin):
         await admin.patch(team_path("vision", "/status"), {"status": {"conditions": [condition]}})
     with pytest.raises(PermanentError, match="only Farthing writes the tree of teams, and admin is not Farthing"):
         await admin.patch("/apis/farthing.dev/v1/teamtrees/farthing", {"teams": {"mine": {"path": ["mine"]}}})
+
+
+@pytest.mark.usefixtures("company")
+async def test_uninstalling_says_that_teams_go_too(admin):
+    seen = await survey(admin)
+    assert seen.teams == ["audio", "company", "research", "vision"]
+    assert seen.concerned
+    assert "4 Teams. They are deleted with their type" in consequences(seen)

@@ -19,7 +19,7 @@ _DROPPED: Final = {"title", "additionalProperties", "$defs", "properties"}
 
 
 def custom_resource_definition(kind: type[Kind]) -> dict[str, Any]:
-    """The CRD of a kind, ready to be applied. Cluster-scoped."""
+    """The CRD of a kind, ready to be applied."""
     name = kind.__name__
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -35,7 +35,7 @@ def custom_resource_definition(kind: type[Kind]) -> dict[str, Any]:
                 "shortNames": list(kind.SHORT),
                 "categories": ["farthing"],
             },
-            "scope": "Cluster",
+            "scope": kind.SCOPE,
             "versions": [
                 {
                     "name": VERSION,

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from farthing.api.team import Team, TeamTree
+from farthing.api.team import Team, TeamTree, Tenancy
 from farthing.api.types import DriverProfile, Kind
 
-KINDS: Final[tuple[type[Kind], ...]] = (DriverProfile, Team, TeamTree)
+KINDS: Final[tuple[type[Kind], ...]] = (DriverProfile, Team, TeamTree, Tenancy)
 """In the order in which they are applied."""

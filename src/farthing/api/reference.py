@@ -68,7 +68,8 @@ def _asks() -> Iterator[str]:
 def _kind(kind: type[Kind]) -> Iterator[str]:
     schema = structural(kind)
     yield f"## {kind.__name__}\n"
-    yield f"`{GROUP}/{VERSION}`, cluster-wide; `kubectl get {kind.PLURAL}`.\n"
+    scope = "cluster-wide" if kind.SCOPE == "Cluster" else "in a namespace"
+    yield f"`{GROUP}/{VERSION}`, {scope}; `kubectl get {kind.PLURAL}`.\n"
     yield schema["description"] + "\n"
     yield from _table(("field", "type", "where absent", "meaning"), list(_fields(schema, "")))
     yield from _rules(schema)

@@ -210,3 +210,23 @@ class TeamTree(Kind):
 
     teams: dict[str, Branch] = Field(default={}, description="Every valid team by its name.")
     namespaces: dict[str, str] = Field(default={}, description="The team of each namespace that a team names.")
+
+
+class Usable(Part):
+    """A team that may be used from a namespace."""
+
+    path: tuple[str, ...] = Field(description="The team, its parent, and so on up to the pool.")
+    members: tuple[str, ...] = Field(default=(), description="The members of all of these.")
+
+
+class Tenancy(Kind):
+    """What may be used from a namespace, for admission to look up. Each has one, while there are teams.
+
+    Only Farthing writes it.
+    """
+
+    PLURAL: ClassVar[str] = "tenancies"
+    SCOPE: ClassVar[Literal["Cluster", "Namespaced"]] = "Namespaced"
+
+    team: str = Field(default="", max_length=63, description="The namespace's team. Empty: it belongs to none.")
+    teams: dict[str, Usable] = Field(default={}, description="That team and all those below it, by name.")

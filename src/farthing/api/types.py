@@ -3,7 +3,7 @@
 A field's description, limits and rules are written once, on the field. Rules over several fields are CEL (`RULES`).
 """
 
-from typing import Annotated, Any, ClassVar, Final, NamedTuple
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -50,6 +50,7 @@ class Kind(Part):
     """A kind of object. `RULES` may look at `self.metadata.name`."""
 
     PLURAL: ClassVar[str]
+    SCOPE: ClassVar[Literal["Cluster", "Namespaced"]] = "Cluster"
     SHORT: ClassVar[tuple[str, ...]] = ()
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
 

@@ -128,6 +128,12 @@ def consequences(seen: Survey) -> str:
             "kube-controller-manager takes the devices back when they end."
         )
         lines += [f"  {name}" for name in seen.holding]
+    if seen.teams:
+        lines.append(
+            f"Written by people: {counted(len(seen.teams), 'Team')}. They are deleted with their type; "
+            "`kubectl get teams -o yaml` keeps a copy."
+        )
+        lines += [f"  {name}" for name in seen.teams]
     return "\n".join(lines)
 
 

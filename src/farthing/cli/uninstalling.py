@@ -6,6 +6,7 @@ from farthing.api.manifests import manifests
 from farthing.api.names import GATE
 from farthing.cli.applying import Step, delete, delete_all, policies_gone
 from farthing.kube.connection import Connection, Json
+from farthing.kube.resources import TEAMS
 from farthing.model.ask import TEMPLATE_PREFIX, ask_of_template
 from farthing.model.cluster import is_our_class
 from farthing.model.errors import ConflictError, NotFoundError
@@ -17,15 +18,16 @@ _POLICIES: Final = ("MutatingAdmissionPolicy", "ValidatingAdmissionPolicy")
 
 
 class Survey(NamedTuple):
-    """Whom uninstalling concerns: pods at our gate, and claims on our device classes that hold devices."""
+    """Whom uninstalling concerns: pods at our gate, claims on our device classes that hold devices, and teams."""
 
     waiting: list[str]
     holding: list[str]
+    teams: list[str]
 
     @property
     def concerned(self) -> bool:
         """True where somebody is."""
-        return bool(self.waiting or self.holding)
+        return bool(self.waiting or self.holding or self.teams)
 
 
 async def survey(connection: Connection) -> Survey:
@@ -34,7 +36,17 @@ async def survey(connection: Connection) -> Survey:
     return Survey(
         waiting=sorted(_name(pod) for pod in await _gated(connection)),
         holding=sorted(_name(c) for c in claims if c.get("status", {}).get("allocation") and _ours(c)),
+        teams=sorted(await _teams(connection)),
     )
+
+
+async def _teams(connection: Connection) -> list[str]:
+    """The names of all teams; none where there is no such type."""
+    try:
+        found, _ = await connection.list_all(TEAMS.path)
+    except NotFoundError:
+        return []
+    return [team["metadata"]["name"] for team in found]
 
 
 async def remove(connection: Connection) -> list[Step]:

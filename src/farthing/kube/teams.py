@@ -1,12 +1,18 @@
-"""Writing down what is made of Teams: the one TeamTree that admission looks up, and each Team's condition."""
+"""Writing down what is made of Teams: the TeamTree and the Tenancies that admission looks up, each Team's condition."""
 
+import contextlib
 from typing import Final
 
 from farthing.kube.connection import Connection, Json
 from farthing.kube.resources import TEAMS, team_path
+from farthing.model.errors import NotFoundError
 from farthing.state.teams import Tree
 
-TREE_PATH: Final = "/apis/farthing.dev/v1/teamtrees/farthing"
+_API: Final = "/apis/farthing.dev/v1"
+NAME: Final = "farthing"
+"""What the TeamTree, and each namespace's Tenancy, is called."""
+
+TREE_PATH: Final = f"{_API}/teamtrees/{NAME}"
 _MANAGER: Final = "farthing-spoke"
 
 
@@ -32,6 +38,22 @@ def _branch(tree: Tree, n: int) -> Json:
     }
 
 
+def tenancy(tree: Tree, home: str) -> Json:
+    """What may be used from a namespace of this team; empty: of none."""
+    n = tree.index.get(home, 0) if home else 0
+    below = [n] if n else []
+    for team in below:
+        below += tree.children[team]
+    usable = {tree.teams[team].name: _usable(tree, team) for team in below}
+    return {"team": home, "teams": usable}
+
+
+def _usable(tree: Tree, n: int) -> Json:
+    path = [tree.teams[above] for above in tree.path[n] if above]
+    members = {member: None for team in path for member in team.members}
+    return {"path": [team.name for team in path], "members": list(members)}
+
+
 def verdict(sentence: str) -> Json:
     """The condition of a team about which this sentence is said; none means that all is well. Without its time."""
     return {
@@ -47,10 +69,35 @@ async def write_tree(connection: Connection, found: Json) -> None:
     body = {
         "apiVersion": "farthing.dev/v1",
         "kind": "TeamTree",
-        "metadata": {"name": "farthing"},
+        "metadata": {"name": NAME},
         **found,
     }
     await connection.patch(TREE_PATH, body, "apply-patch", {"fieldManager": _MANAGER, "force": "true"})
+
+
+async def write_tenancy(connection: Connection, namespace: str, found: Json) -> None:
+    """Make a namespace's Tenancy say this, whether it was there or not."""
+    body = {"apiVersion": "farthing.dev/v1", "kind": "Tenancy", "metadata": {"name": NAME}, **found}
+    path = f"{_tenancies(namespace)}/{NAME}"
+    await connection.patch(path, body, "apply-patch", {"fieldManager": _MANAGER, "force": "true"})
+
+
+async def drop_tenancy(connection: Connection, namespace: str) -> None:
+    """Take a namespace's Tenancy away; one that is not there is fine."""
+    with contextlib.suppress(NotFoundError):
+        await connection.delete(f"{_tenancies(namespace)}/{NAME}")
+
+
+async def read_tenancies(connection: Connection) -> dict[str, Json]:
+    """What the Tenancies say now, by namespace."""
+    items, _ = await connection.list_all(f"{_API}/tenancies")
+    return {
+        item["metadata"]["namespace"]: {"team": item.get("team", ""), "teams": item.get("teams", {})} for item in items
+    }
+
+
+def _tenancies(namespace: str) -> str:
+    return f"{_API}/namespaces/{namespace}/tenancies"
 
 
 async def write_verdict(connection: Connection, team: str, condition: Json, stamp: str) -> None:

@@ -278,17 +278,31 @@ class World:
     def team_of(self, pod: Pod) -> str:
         """The team that a pod counts for: its own, its namespace's, or else the namespace itself.
 
-        Once there are Teams, only their names count. A namespace does not become a team's by being called like it.
+        Once there are Teams, a pod may name its namespace's or one below that; what else it says does not count. A
+        namespace does not become a team's by being called like it.
         """
-        found = self.get(Namespace, Key("", pod.key.namespace))
-        said = (pod.team, found.team if found else "")
+        tree, namespace = self.tree, pod.key.namespace
+        if tree is None:
+            return pod.team or self._label(namespace) or namespace
+        home = self.home_of(namespace)
+        named = tree.index.get(pod.team, 0)
+        if home and named and tree.index[home] in tree.path[named]:
+            return pod.team
+        called_alike = namespace in tree.index and namespace not in tree.implicit
+        return home or (f"namespace/{namespace}" if called_alike else namespace)
+
+    def home_of(self, namespace: str) -> str:
+        """The team that a namespace belongs to, by the team's word or else by its own label; empty where to none."""
         tree = self.tree
         if tree is None:
-            return said[0] or said[1] or pod.key.namespace
-        known = (name for name in (pod.team, tree.homes.get(pod.key.namespace, ""), said[1]) if name in tree.index)
-        alone = pod.key.namespace
-        called_alike = alone in tree.index and alone not in tree.implicit
-        return next(filter(None, known), f"namespace/{alone}" if called_alike else alone)
+            return ""
+        label = self._label(namespace)
+        known = label if label in tree.index and label not in tree.implicit else ""
+        return tree.homes.get(namespace, known)
+
+    def _label(self, namespace: str) -> str:
+        found = self.get(Namespace, Key("", namespace))
+        return found.team if found else ""
 
     def _crowded(self, fleet: Fleet, free: Free) -> Iterator[tuple[str, tuple[Claim, ...]]]:
         over = (free.compute < 0) | (free.memory < 0) | ((free.users > 1) & ~fleet.multi)

@@ -107,6 +107,7 @@ ALLOWED = {
     ("farthing.dev", "teams"): {"get", "list", "watch"},
     ("farthing.dev", "teams/status"): {"patch"},
     ("farthing.dev", "teamtrees"): {"create", "patch"},
+    ("farthing.dev", "tenancies"): {"list", "create", "patch", "delete"},
     ("events.k8s.io", "events"): {"create"},
 }
 

@@ -133,7 +133,9 @@ def test_partitions_cut_on_demand_count_by_the_counters_they_draw_on():
 
 
 def test_a_pod_counts_for_its_own_team_then_its_namespaces_then_the_namespace():
-    seen = world(node(), slice_of(), team("a", namespaces=("x",)), team("b", namespaces=()), Namespace("y", 1, "b"))
+    seen = world(
+        node(), slice_of(), team("a", namespaces=("x",)), team("b", "a", namespaces=()), Namespace("y", 1, "b")
+    )
 
     def of(namespace, label=""):
         pod, _ = asking("p", namespace=namespace, team=label)

@@ -16,9 +16,12 @@ def waiting(*things):
     return {one.pod.key.name: one for one in snapshot(*HERE, *things).waiting}
 
 
-def test_a_label_of_the_pod_goes_before_the_namespace():
-    found = waiting(team("vision", namespaces=("team-a",)), team("detect"), asking("p"), asking("q", team="detect"))
-    assert (found["p"].team, found["q"].team) == ("vision", "detect")
+def test_a_pod_may_name_a_team_below_its_namespace_s_and_no_other():
+    vision, detect = team("vision", namespaces=("team-a",)), Team("detect", 1, parent="vision")
+    named = [asking(name, team=name) for name in ("detect", "sales", "nobody", "vision")]
+    found = waiting(vision, detect, team("sales"), asking("p"), *named, asking("q", namespace="wild", team="sales"))
+    teams = {name: one.team for name, one in found.items()}
+    assert teams == dict.fromkeys(("p", "sales", "nobody", "vision"), "vision") | {"detect": "detect", "q": "wild"}
 
 
 def test_what_a_team_says_of_a_namespace_goes_before_its_label():
