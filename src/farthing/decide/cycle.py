@@ -25,23 +25,20 @@ from farthing.decide.grant import grant
 from farthing.decide.keep import all_kept, making_room, set_aside
 from farthing.decide.mend import mend
 from farthing.decide.needs import needs_lacking
+from farthing.decide.obstacle import obstacle
 from farthing.decide.order import in_order, under_way
 from farthing.decide.place import Placement
 from farthing.decide.quota import Books
 from farthing.decide.release import held, node_of, releases
 from farthing.decide.soon import Soon
 from farthing.decide.turns import PASSING, Turns
-from farthing.model.ask import TEMPLATE_PREFIX, ask_of_template
+from farthing.model.ask import ask_of_template
 from farthing.model.cluster import Allocation, Claim, Key, Pod
 from farthing.model.plan import Effect, Hold, MakeTemplate, Place, Plan, Release, Ungate
 from farthing.model.reason import Reason, Why
 from farthing.state.fleet import Bools
 from farthing.state.gangs import Gang
 from farthing.state.snapshot import Snapshot, Stray, Waiting
-
-_PENDING_SECONDS: Final = 10.0
-"""Kubernetes makes claims in milliseconds; only after this a pod is told that it waits for them."""
-
 
 MOST_STUCK: Final = 1000
 """For so many that are stuck somebody may have to go in one round; for the others in the next."""
@@ -143,7 +140,7 @@ class _Cycle:
     def _is_ready(self, waiting: Waiting) -> bool:
         ours = tuple(claim for claim in waiting.claims if claim.ours)
         ready = waiting.complete and not under_way(waiting) and any(claim.allocation is None for claim in ours)
-        return ready and self._obstacle(waiting, ours) is None
+        return ready and obstacle(self.snapshot, self.governor, waiting, ours) is None
 
     def _failure(self, waiting: Waiting) -> Reason | None:
         """Why an ask, or one just like it, found no place in this cycle."""
@@ -196,9 +193,9 @@ class _Cycle:
             return
         ours = tuple(claim for claim in waiting.claims if claim.ours)
         yield from self._missing_templates(pod)
-        obstacle = self._obstacle(waiting, ours)
-        if obstacle is not None:
-            yield from _hold(pod, obstacle)
+        reason = obstacle(self.snapshot, self.governor, waiting, ours)
+        if reason is not None:
+            yield from _hold(pod, reason)
         elif not waiting.complete:
             return
         elif not ours:
@@ -213,9 +210,10 @@ class _Cycle:
         for mate in mates:
             yield from self._missing_templates(mate.pod)
             ours = tuple(claim for claim in mate.claims if claim.ours)
-            obstacle = self.behind.get(mate.pod.uid) or self._obstacle(mate, ours) or self._shared(ours, ready)
-            if obstacle is not None:
-                yield from _hold(mate.pod, obstacle)
+            reason = self.behind.get(mate.pod.uid) or obstacle(self.snapshot, self.governor, mate, ours)
+            reason = reason or self._shared(ours, ready)
+            if reason is not None:
+                yield from _hold(mate.pod, reason)
             elif mate.complete:
                 ready.append(mate)
         chosen = starters(gang, ready)
@@ -263,44 +261,6 @@ class _Cycle:
             if not entry.claim and key not in self.templates and ask_of_template(entry.template) is not None:
                 self.templates.add(key)
                 yield MakeTemplate(key)
-
-    def _obstacle(self, waiting: Waiting, ours: tuple[Claim, ...]) -> Reason | None:
-        """What keeps a pod from being planned at all."""
-        pod = waiting.pod
-        if pod.fault:
-            return Reason(Why.INVALID_ASK, pod.fault)
-        unreadable = [e.template for e in pod.claims if e.template.startswith(TEMPLATE_PREFIX) and not e.claim]
-        unreadable = [
-            name for name in unreadable if ask_of_template(name) is None and not self._has_template(pod, name)
-        ]
-        if unreadable:
-            return Reason(Why.INVALID_ASK, f"template {unreadable[0]} spells no ask that Farthing can read")
-        unsupported = next((claim for claim in ours if claim.unsupported), None)
-        if unsupported is not None:
-            return Reason(Why.UNSUPPORTED, f"claim {unsupported.key.name}: {unsupported.unsupported}")
-        if pod.blocked:
-            return Reason(Why.OTHER_GATE, "another scheduling gate is on it; it is placed when that is gone")
-        if waiting.complete:
-            return self._forbidden(waiting)
-        late = self.snapshot.at - pod.created >= _PENDING_SECONDS
-        return Reason(Why.CLAIM_PENDING, self._pending(pod)) if late else None
-
-    def _forbidden(self, waiting: Waiting) -> Reason | None:
-        """What its team may not use."""
-        if self.governor is None:
-            return None
-        return self.governor.forbids(self.governor.team(waiting), needs_lacking(waiting))
-
-    def _pending(self, pod: Pod) -> str:
-        """What its claims wait for."""
-        unmade = (entry.template for entry in pod.claims if entry.template and not entry.claim)
-        absent = next((name for name in unmade if not self._has_template(pod, name)), None)
-        if absent is not None:
-            return f"its claim template {absent} is not in namespace {pod.key.namespace}"
-        return "kube-controller-manager has not made its claims yet"
-
-    def _has_template(self, pod: Pod, name: str) -> bool:
-        return Key(pod.key.namespace, name) in self.snapshot.templates
 
     def _place(self, waiting: Waiting) -> Iterator[Effect]:
         """Give the pod what its claims lack, on one node, or hold it.
