@@ -10,7 +10,7 @@ its guarantee, where nobody takes from it; priorities only rise; and of two shar
 and does not fall below the smaller. Shares are those of this moment, without what was borrowed lately.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from farthing.decide.fairness import share
@@ -48,13 +48,14 @@ def _between(books: Books, claimant: Claimant, team: int, charge: Charge) -> str
     """The rule between two teams: by what is guaranteed, or by what they borrow for their weight."""
     name, other = (books.tree.teams[n].name for n in (claimant.team, team))
     ours, theirs = _branches(books, claimant.team, team)
-    if not _lends(books, theirs, claimant.columns & {column for column, amount in charge if amount}):
+    wanted = claimant.columns & {column for column, amount in charge if amount}
+    if not any(_borrows(books, theirs, team, column) for column in wanted):
         return ""
-    if any(_within(books, ours, wanted) for wanted in claimant.charges):
+    if any(_within(books, ours, claimant.team, asked) for asked in claimant.charges):
         return f"team {name} takes back what it is guaranteed, and team {other} borrows"
     if claimant.pod.qos == "guaranteed" or not ours or not theirs:
         return ""
-    mine = min((_after(books, claimant.team, wanted, 1, ours[-1]) for wanted in claimant.charges), default=0)
+    mine = min((_after(books, claimant.team, asked, 1, ours[-1]) for asked in claimant.charges), default=0)
     left = _after(books, team, charge, -1, theirs[-1])
     return f"team {other} borrows more for its weight than team {name}, even without it" if mine <= left else ""
 
@@ -74,11 +75,28 @@ def _branches(books: Books, one: int, other: int) -> tuple[Sequence[int], Sequen
     return [n for n in first if n not in second], [n for n in second if n not in first]
 
 
-def _lends(books: Books, branch: Iterable[int], columns: frozenset[int]) -> bool:
-    """Whether all of a branch use more than they are guaranteed, of something that is wanted."""
-    return any(all(books.borrowed(n, column) > 0 for n in branch) for column in columns)
+def _borrows(books: Books, branch: Sequence[int], team: int, column: int) -> bool:
+    """Whether all of a branch use more of a column than they are guaranteed.
+
+    The branch of a team that is above the other is empty; then what it uses itself counts, beside its children.
+    """
+    if not branch:
+        return _own(books, team, column) > 0
+    return all(books.borrowed(n, column) > 0 for n in branch)
 
 
-def _within(books: Books, branch: Iterable[int], charge: Charge) -> bool:
-    """Whether a charge is within what all of a branch are guaranteed."""
+def _within(books: Books, branch: Sequence[int], team: int, charge: Charge) -> bool:
+    """Whether a charge is within what all of a branch are guaranteed, or a team above the other has for itself."""
+    if not branch:
+        return all(_own(books, team, column) + amount <= 0 for column, amount in charge if amount)
     return all(books.within(n, charge) for n in branch)
+
+
+def _own(books: Books, team: int, column: int) -> int:
+    """How much more a team uses itself than it has, without its children; below 0 where less."""
+    tree = books.tree
+    over = books.usage[team][column] - tree.subtree[team][column]
+    for child in tree.children[team]:
+        local = tree.local[child][column]
+        over += tree.subtree[child][column] - local - max(0, books.usage[child][column] - local)
+    return over

@@ -188,3 +188,19 @@ def test_a_limit_of_borrowing_is_no_reason_to_take_from_others():
     teams = team("a", H100=quota(1, borrowing=0)), team("b", H100=0)
     held = running("a0", "a", "gpu-0"), running("b0", "b", "gpu-1")
     assert round_of(*fleet(2), *teams, *held, asking("more", "1", "a")) == {}
+
+
+def test_a_team_takes_back_from_the_team_above_what_that_has_not_for_itself():
+    teams = team("a", H100=4), team("child", "a", H100=3)
+    own = [running(f"a{i}", "a", f"gpu-{i}") for i in range(4)]
+    assert len(round_of(*fleet(4), *teams, *own, asking("mine", "1", "child"))) == 1
+    assert len(round_of(*fleet(4), *teams, *own, asking("mine", "3", "child"))) == 3
+    within = [running("a0", "a", "gpu-0"), *(running(f"c{i}", "child", f"gpu-{i}") for i in (1, 2, 3))]
+    assert round_of(*fleet(4), *teams, *within, asking("more", "1", "child")) == {}
+
+
+def test_a_team_above_takes_back_what_it_has_for_itself_and_no_more():
+    teams = team("a", H100=4), team("child", "a", H100=2)
+    theirs = [running(f"c{i}", "child", f"gpu-{i}") for i in range(4)]
+    assert len(round_of(*fleet(4), *teams, *theirs, asking("own", "2", "a"))) == 2
+    assert round_of(*fleet(4), *teams, *theirs, asking("own", "3", "a")) == {}
