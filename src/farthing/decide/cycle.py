@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from farthing.decide.barren import Barren
 from farthing.decide.draft import Draft
 from farthing.decide.governed import find, refusal
 from farthing.decide.governor import Governor
@@ -69,6 +70,7 @@ class _Cycle:
         self.placed: set[str] = set()
         self.governor = _governor(snapshot)
         self.behind: dict[str, Reason] = {}
+        self.barren = Barren()
 
     def turns(self, waiting: list[Waiting]) -> Iterator[Waiting]:
         """Who is next, one after the other."""
@@ -208,13 +210,17 @@ class _Cycle:
         if question not in self.failed:
             kept = self.kept.get(pod.uid)
             draft = self._open_to(pod.uid) if kept else self.draft
-            found = find(self.governor, draft, waiting, within)
+            known = None if kept else self.barren.reason(draft, waiting)
+            found = find(self.governor, draft, waiting, within) if known is None else None
             if found is None and waiting.avoid and not has and under_way(waiting):
                 found = find(self.governor, draft, waiting)
             if found is not None:
                 yield self._granted(waiting, lacking, needs, found)
                 return
-            self.failed[question] = making_room(draft.fleet, kept) if kept else refusal(self.governor, draft, waiting)
+            why = making_room(draft.fleet, kept) if kept else refusal(self.governor, draft, waiting, known)
+            self.failed[question] = why
+            if known is None and not kept:
+                self.barren.learn(draft, waiting)
         yield from (Release(claim, self.failed[question]) for claim in has)
         yield from _hold(pod, self.failed[question])
 
