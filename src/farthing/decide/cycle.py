@@ -25,7 +25,6 @@ from farthing.decide.mend import mend
 from farthing.decide.needs import Need, needs_lacking
 from farthing.decide.order import in_order, under_way
 from farthing.decide.place import Placement
-from farthing.decide.quota import Books
 from farthing.decide.release import held, node_of, releases
 from farthing.decide.turns import Turns
 from farthing.model.ask import TEMPLATE_PREFIX, ask_of_template
@@ -68,7 +67,7 @@ class _Cycle:
         self.awaited = {node_of(snapshot.fleet, claim) for claim in on_the_way}
         self.kept = all_kept(snapshot.fleet, snapshot.waiting, snapshot.at)
         self.placed: set[str] = set()
-        self.governor = _governor(snapshot)
+        self.governor = Governor.of(snapshot)
         self.behind: dict[str, Reason] = {}
         self.barren = Barren()
 
@@ -281,11 +280,6 @@ class _Cycle:
             self.governor.charge(team, [g.allocation for g in grants])
         allocations = [g.allocation for g in grants] + [c.allocation for c in held(waiting) if c.allocation]
         return Place(pod, node, grants, _placed(node, allocations))
-
-
-def _governor(snapshot: Snapshot) -> Governor | None:
-    books = Books.of(snapshot)
-    return Governor(snapshot.fleet, books) if books is not None else None
 
 
 def _hold(pod: Pod, reason: Reason) -> Iterator[Effect]:
