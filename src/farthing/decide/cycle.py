@@ -16,6 +16,7 @@ from typing import Final
 
 import numpy as np
 
+from farthing.decide.barren import Barren
 from farthing.decide.domains import near
 from farthing.decide.draft import Draft
 from farthing.decide.gang import GATHER_SECONDS, Asking, by_gang, gathering, place_together, starters, starts_together
@@ -28,7 +29,6 @@ from farthing.decide.needs import needs_lacking
 from farthing.decide.obstacle import obstacle
 from farthing.decide.order import in_order, under_way
 from farthing.decide.place import Placement
-from farthing.decide.quota import Books
 from farthing.decide.release import held, node_of, releases
 from farthing.decide.soon import Soon
 from farthing.decide.turns import PASSING, Turns
@@ -100,10 +100,11 @@ class _Cycle:
         self.fronts: dict[Key, Waiting | None] = {}
         self.apart: dict[Key, Reason] = {}
         self.homes: dict[Key, frozenset[str]] = {}
-        self.governor = _governor(snapshot)
+        self.governor = Governor.of(snapshot)
         self.behind: dict[str, Reason] = {}
         self.stuck: list[Stuck] = []
         self.soon = Soon(snapshot.leaving)
+        self.barren = Barren()
 
     def turns(self, waiting: list[Waiting]) -> Iterator[Waiting]:
         """Who is next, one after the other."""
@@ -278,14 +279,18 @@ class _Cycle:
         if question not in self.failed:
             kept = self.kept.get(pod.uid)
             draft = self._open_to(pod.uid) if kept else self.draft
-            found = find(self.governor, draft, waiting, within)
+            known = None if kept else self.barren.reason(draft, waiting)
+            found = find(self.governor, draft, waiting, within) if known is None else None
             if found is None and waiting.avoid and not has and under_way(waiting):
                 found = find(self.governor, draft, waiting)
             if found is not None:
                 settle(self.governor, self.draft, waiting, found)
                 yield self._written(waiting, found)
                 return
-            self.failed[question] = making_room(draft.fleet, kept) if kept else refusal(self.governor, draft, waiting)
+            why = making_room(draft.fleet, kept) if kept else refusal(self.governor, draft, waiting, known)
+            self.failed[question] = why
+            if known is None and not kept:
+                self.barren.learn(draft, waiting)
         self._stuck(self.failed[question], [waiting])
         yield from (Release(claim, self.failed[question]) for claim in has)
         yield from _hold(pod, self.failed[question])
@@ -369,11 +374,6 @@ class _Cycle:
 def _lacking(waiting: Waiting) -> tuple[Claim, ...]:
     """The claims that it still wants devices for."""
     return tuple(claim for claim in waiting.claims if claim.ours and claim.allocation is None)
-
-
-def _governor(snapshot: Snapshot) -> Governor | None:
-    books = Books.of(snapshot)
-    return Governor(snapshot.fleet, books) if books is not None else None
 
 
 def _hold(pod: Pod, reason: Reason) -> Iterator[Effect]:

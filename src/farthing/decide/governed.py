@@ -37,10 +37,13 @@ def settle(governor: Governor | None, draft: Draft, waiting: Waiting, found: Pla
         books.take(governor.team(waiting), charge_of(draft.fleet, books.tree, needs, found.devices))
 
 
-def refusal(governor: Governor | None, draft: Draft, waiting: Waiting) -> Reason:
-    """Why a pod finds no place: what no waiting can mend first, then what quota lacks, then what the devices lack."""
+def refusal(governor: Governor | None, draft: Draft, waiting: Waiting, known: Reason | None = None) -> Reason:
+    """Why a pod finds no place: what no waiting can mend first, then what quota lacks, then what the devices lack.
+
+    The last is `known` where others learned it before.
+    """
     needs = needs_lacking(waiting)
     reason = next(filter(None, (never(draft.fleet, need) for need in needs)), None)
     if reason is None and governor is not None:
         reason = governor.why_not(governor.team(waiting), needs, guaranteed=waiting.pod.qos == "guaranteed")
-    return reason or why_not(draft, waiting.pod, needs, waiting.team)
+    return reason or known or why_not(draft, waiting.pod, needs, waiting.team)

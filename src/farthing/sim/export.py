@@ -26,6 +26,7 @@ from farthing.model.errors import InvalidError
 from farthing.model.group import Group
 from farthing.model.plan import Seen
 from farthing.model.quantity import LARGEST
+from farthing.model.team import Team
 from farthing.model.thing import Thing
 from farthing.state.world import World
 
@@ -50,6 +51,7 @@ class Export:
     claims: tuple[Claim, ...]
     pods: tuple[Pod, ...]
     groups: tuple[Group, ...] = ()
+    teams: tuple[Team, ...] = ()
 
 
 _KINDS: Final[dict[str, type[Thing]]] = {
@@ -63,6 +65,7 @@ _KINDS: Final[dict[str, type[Thing]]] = {
     "claims": Claim,
     "pods": Pod,
     "groups": Group,
+    "teams": Team,
 }
 
 
