@@ -56,8 +56,8 @@ async def a_company(admin: Connection, spoke: Connection, login: Login) -> Async
     await add(admin, "audio", "research", 2)
     await add(admin, "sales", "company", 4, namespaces=[sales])
     await tend(spoke, admin)
-    logins = [await login(people, name) for name in accounts]
-    yield Company(admin, *logins, people, vision, research, sales, wild)
+    alice, bob, controller = [await login(people, name) for name in accounts]
+    yield Company(admin, alice, bob, controller, people, vision, research, sales, wild)
     await clear(admin, spoke)
     for namespace in (people, vision, research, sales, wild):
         await admin.delete(f"/api/v1/namespaces/{namespace}")

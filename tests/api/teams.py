@@ -20,7 +20,7 @@ from tests.api.objects import DRY, Json, eventually, pod, pods
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
-def team(name: str, parent: str | None = None, h100: Any = None, **spec: Any) -> Json:
+def team(name: str, parent: Any = None, h100: Any = None, **spec: Any) -> Json:
     """A Team; `h100` is what it has of that class."""
     if h100 is not None:
         spec["compute"] = [{"deviceClass": "H100", "amount": h100}]

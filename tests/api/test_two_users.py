@@ -64,6 +64,12 @@ async def _asks_later(c: Company) -> None:
 
 Attempt = Callable[[Company], Awaitable[Any]]
 
+
+def makes(kind: str, labels: dict[str, str], where: str) -> Attempt:
+    """Alice makes such a workload that asks, in the namespace of a team."""
+    return lambda c: make(c.alice, kind, getattr(c, where), pod("0.25", labels=labels))
+
+
 ALICE: dict[str, tuple[str, Attempt]] = {
     "a pod of another team": (
         "'sales' cannot be used here: it is neither 'vision', the team of namespace",
@@ -108,14 +114,14 @@ ALICE: dict[str, tuple[str, Attempt]] = {
     **{
         f"a {kind} in another team's namespace": (
             "may not use the team 'sales'",
-            lambda c, kind=kind: make(c.alice, kind, c.sales, pod("0.25")),
+            makes(kind, {}, "sales"),
         )
         for kind in WORKLOADS
     },
     **{
         f"a {kind} of another team": (
             "'sales' cannot be used here",
-            lambda c, kind=kind: make(c.alice, kind, c.vision, pod("0.25", labels=of("sales"))),
+            makes(kind, of("sales"), "vision"),
         )
         for kind in WORKLOADS
     },

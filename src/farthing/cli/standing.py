@@ -75,31 +75,31 @@ def standings(
     return found, tuple(sorted(holders, key=lambda h: (-h.borrowed, -h.used, h.team))[:MOST_HOLDERS])
 
 
+_STANDING: Final = (
+    Column("team"),
+    Column("class"),
+    Column("guaranteed", right=True),
+    Column("used", right=True),
+    Column("borrowed", right=True),
+    Column("may still take", right=True),
+)
+_HOLDER: Final = (Column("team"), Column("class"), Column("used", right=True), Column("borrowed", right=True))
+
+
 def show_standings(out: Console, found: tuple[Standing, ...], holders: tuple[Holder, ...]) -> None:
     """The two as tables."""
     if found:
         out.print("\nIts team, and those above it, of what would do:")
-        columns = (
-            Column("team"),
-            Column("class"),
-            Column("guaranteed", right=True),
-            Column("used", right=True),
-            Column("borrowed", right=True),
-            Column("may still take", right=True),
-        )
-        show_table(
-            out,
-            columns,
-            [
-                (s.team, _class(s), *(amount_text(s.what, n) for n in (s.guaranteed, s.used, s.borrowed, s.left)))
-                for s in found
-            ],
-        )
+        amounts = [(s, (s.guaranteed, s.used, s.borrowed, s.left)) for s in found]
+        rows = [(s.team, _class(s), *(amount_text(s.what, n) for n in numbers)) for s, numbers in amounts]
+        show_table(out, _STANDING, rows)
     if holders:
         out.print("\nWho has it, the borrowers first:")
-        columns = (Column("team"), Column("class"), Column("used", right=True), Column("borrowed", right=True))
-        rows = [(h.team, _class(h), amount_text(h.what, h.used), amount_text(h.what, h.borrowed)) for h in holders]
-        show_table(out, columns, rows)
+        show_table(
+            out,
+            _HOLDER,
+            [(h.team, _class(h), amount_text(h.what, h.used), amount_text(h.what, h.borrowed)) for h in holders],
+        )
 
 
 def _class(found: Standing | Holder) -> str:
