@@ -365,6 +365,7 @@ class _Cycle:
         )
         self.promised.update(claim.key for claim in lacking)
         self.placed.add(pod.uid)
+        self.soon.note(waiting, found)
         node = fleet.nodes[found.node].name
         self.awaited.add(node)
         allocations = [g.allocation for g in grants] + [c.allocation for c in held(waiting) if c.allocation]

@@ -73,12 +73,13 @@ def preempt(
     draft = Draft.of(snapshot)
     _follow(draft, books, snapshot, decided)
     leaving = {one.pod.uid for one in snapshot.leaving}
-    staying = [
-        one
-        for one in residents
-        if not one.pod.deleting and one.pod.uid not in leaving and not _is_unwilling(one.pod, unwilling)
-    ]
-    search = _Search(draft, Governor(snapshot.fleet, books), units_of(draft, books, staying, gangs, snapshot.at))
+    staying = [one for one in residents if not one.pod.deleting and one.pod.uid not in leaving]
+    units = units_of(draft, books, staying, gangs, snapshot.at)
+    willing = {
+        team: [unit for unit in found if not any(_is_unwilling(one.pod, unwilling) for one in unit.residents)]
+        for team, found in units.items()
+    }
+    search = _Search(draft, Governor(snapshot.fleet, books), willing)
     found = [search.victims(stuck.asking, stuck.gang) for stuck in _in_turn(decided.stuck, snapshot.at)]
     return (*due, *(effect for one in found for effect in _told(one, snapshot.at)))
 

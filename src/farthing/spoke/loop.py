@@ -214,7 +214,7 @@ class Loop:
             self._told[pod.uid] = (reason, self.clocks.steady())
             if pod.verdict is None or pod.verdict.why is not reason.why:
                 await self.events.tell(pod, reason, "Holding", warning=True)
-        elif isinstance(effect, Preempt):
+        elif isinstance(effect, Preempt) and effect.pod.verdict != effect.reason:
             await self.events.tell(effect.pod, effect.reason, "Preempting", warning=True)
         elif isinstance(effect, Place):
             self._told.pop(effect.pod.uid, None)

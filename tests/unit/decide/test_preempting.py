@@ -142,6 +142,14 @@ def test_who_cannot_be_evicted_now_is_left_and_another_goes():
     assert set(found) == {"b1"}
 
 
+def test_a_gang_of_which_one_cannot_be_evicted_stays_whole():
+    teams = team("a", H100=2), team("b", H100=0)
+    said = Member("id-g", "Job/g", size=(2, 2))
+    gang = [running(f"g{i}", "b", f"gpu-{i}", gang=said) for i in range(2)]
+    assert len(round_of(*fleet(2), *teams, *gang, asking("mine", "1", "a"))) == 2
+    assert round_of(*fleet(2), *teams, *gang, asking("mine", "1", "a"), unwilling={"uid-b-g0"}) == {}
+
+
 def told(pod, claim, leave_by=None, **more):
     return newer(pod, verdict=Reason(Why.PREEMPTED, "for a/mine: so"), leave_by=leave_by, **more), claim
 
