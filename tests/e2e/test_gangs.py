@@ -63,7 +63,7 @@ async def run(site, count, seconds=60):
     await eventually(check, f"{count} pods run", seconds)
 
 
-async def all_held(site, count, words, seconds=40):
+async def all_held(site, count, words, seconds=90):
     """Wait until so many pods are there, and all are told these words; none of them holds anything."""
 
     async def check():
