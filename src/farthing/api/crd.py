@@ -7,7 +7,7 @@ Kubernetes would refuse or ignore stops the printer, so that no rule of a type i
 from collections.abc import Mapping
 from typing import Any, Final
 
-from farthing.api.types import GROUP, VERSION, Column, Kind, Part
+from farthing.api.types import GROUP, Column, Kind, Part
 
 _KEPT: Final = {
     "type", "description", "default", "enum", "format", "pattern", "items", "required",
@@ -38,7 +38,7 @@ def custom_resource_definition(kind: type[Kind]) -> dict[str, Any]:
             "scope": "Cluster",
             "versions": [
                 {
-                    "name": VERSION,
+                    "name": kind.VERSION,
                     "served": True,
                     "storage": True,
                     "schema": {"openAPIV3Schema": structural(kind)},

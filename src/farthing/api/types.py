@@ -3,12 +3,13 @@
 A field's description, limits and rules are written once, on the field. Rules over several fields are CEL (`RULES`).
 """
 
-from typing import Annotated, Any, ClassVar, Final, NamedTuple
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from farthing.model.ask import VENDORS, Isolation
+from farthing.model.ask import TEAM_PATTERN, TEAM_REFUSED, VENDORS, Isolation
+from farthing.model.budget import OnExhausted
 
 GROUP: Final = "farthing.dev"
 VERSION: Final = "v1"
@@ -50,6 +51,7 @@ class Kind(Part):
     """A kind of object. `RULES` may look at `self.metadata.name`."""
 
     PLURAL: ClassVar[str]
+    VERSION: ClassVar[str] = VERSION
     SHORT: ClassVar[tuple[str, ...]] = ()
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
 
@@ -140,5 +142,74 @@ class DriverProfile(Kind):
     spec: DriverProfileSpec
 
 
-KINDS: Final[tuple[type[Kind], ...]] = (DriverProfile,)
+Amount = Annotated[str, Field(pattern=r"^[0-9]{1,9}(?:\.[0-9]{1,6})?$", max_length=16)]
+"""A decimal number of at most six decimals, as text, so that nobody rounds it."""
+
+
+class BudgetSpec(Part):
+    """What a team, with the teams below it, may spend in a period."""
+
+    team: str = Field(
+        pattern=TEAM_PATTERN,
+        max_length=63,
+        description=f"The team; what teams below it spend counts, too. Another text {TEAM_REFUSED}.",
+    )
+    money: Amount | None = Field(
+        default=None, description='So much money, in the ledger\'s currency, such as "1000.00". Or else gpuHours.'
+    )
+    gpu_hours: Amount | None = Field(
+        default=None, description='So many hours of whole GPUs, such as "500"; half a GPU for an hour is 0.5.'
+    )
+    period: Literal["Month", "Quarter", "Days"] = Field(
+        default="Month", description="A calendar month or quarter in UTC, or so many days."
+    )
+    days: int | None = Field(default=None, ge=1, le=3660, description="The length of a period of days.")
+    from_: str | None = Field(
+        default=None,
+        alias="from",
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+        max_length=10,
+        description="A day on which a period of days begins; 1970-01-01 where absent.",
+    )
+    on_exhausted: OnExhausted = Field(
+        default="Hold",
+        description="What happens once it is spent. Warn: it is said. Hold: new work waits as well. Stop: work that "
+        "runs is evicted as well.",
+    )
+    forecast: bool = Field(
+        default=True,
+        description="Whether work waits, too, whose farthing.dev/duration says that it would cost more than is left. "
+        "Means nothing with Warn.",
+    )
+    warn_at: Annotated[str, Field(pattern=r"^(?:0\.[0-9]{1,6}|1)$", max_length=8)] = Field(
+        default="0.8", description="It warns once this part is spent."
+    )
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule("has(self.money) != has(self.gpuHours)", "expected either money or gpuHours"),
+        Rule("(self.period == 'Days') == has(self.days)", "days goes with period: Days, and period: Days needs it"),
+        Rule("!has(self.from) || self.period == 'Days'", "from goes with period: Days only"),
+    )
+
+
+class Budget(Kind):
+    """What a team may spend in a period.
+
+    It counts on clusters whose spoke keeps a ledger, and counts what the ledger has of all clusters.
+    """
+
+    PLURAL: ClassVar[str] = "budgets"
+    VERSION: ClassVar[str] = "v1alpha1"
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("Team", ".spec.team"),
+        Column("Money", ".spec.money"),
+        Column("GPU hours", ".spec.gpuHours"),
+        Column("Period", ".spec.period"),
+        Column("On exhausted", ".spec.onExhausted"),
+    )
+
+    spec: BudgetSpec
+
+
+KINDS: Final[tuple[type[Kind], ...]] = (DriverProfile, Budget)
 """Every kind that is printed, in the order in which it is applied."""

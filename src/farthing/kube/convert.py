@@ -397,3 +397,7 @@ def namespace(seen: wire.Namespace) -> model.Namespace:
 
 def template(seen: wire.Template) -> model.Template:
     return model.Template(key_of(seen.metadata), int(seen.metadata.resource_version))
+
+
+def budget(seen: wire.Written) -> model.BudgetObject:
+    return model.BudgetObject(seen.metadata.name, int(seen.metadata.resource_version), bytes(seen.spec).decode())

@@ -48,8 +48,11 @@ TAINT_RULES: Final = _resource(
 PROFILES: Final = _resource(
     model.DriverProfile, "/apis/farthing.dev/v1/driverprofiles", wire.DriverProfile, convert.driver_profile
 )
+BUDGETS: Final = _resource(
+    model.BudgetObject, "/apis/farthing.dev/v1alpha1/budgets", wire.Written, convert.budget, optional=True
+)
 
-WATCHED: Final = (PROFILES, CLASSES, TAINT_RULES, NAMESPACES, NODES, SLICES, TEMPLATES, CLAIMS, PODS)
+WATCHED: Final = (PROFILES, CLASSES, TAINT_RULES, NAMESPACES, NODES, SLICES, TEMPLATES, CLAIMS, PODS, BUDGETS)
 """Everything that a decision looks at, in an order in which the first listing makes sense."""
 
 
@@ -67,3 +70,13 @@ def templates_path(namespace: str) -> str:
 
 def slice_path(name: str) -> str:
     return f"{SLICES.path}/{name}"
+
+
+def eviction(pod: model.Pod) -> dict[str, Any]:
+    """What asks the API server to evict exactly this pod."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": pod.key.name, "namespace": pod.key.namespace},
+        "deleteOptions": {"preconditions": {"uid": pod.uid}},
+    }

@@ -386,3 +386,10 @@ class Namespace(_Wire):
 
 class Template(_Wire):
     metadata: Meta
+
+
+class Written(_Wire):
+    """An object whose `spec` is read elsewhere."""
+
+    metadata: Meta
+    spec: msgspec.Raw = msgspec.Raw(b"{}")

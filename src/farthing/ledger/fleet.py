@@ -13,7 +13,7 @@ from typing import Final
 from farthing.ledger.interval import Supply
 from farthing.model.cluster import Result
 from farthing.state.fleet import Fleet
-from farthing.state.usage import consumption
+from farthing.state.usage import CARD, consumption, drawn
 
 COMMITMENT: Final = "farthing.dev/commitment"
 """The node label that names the commitment under which the node was bought."""
@@ -27,9 +27,6 @@ SPOT: Final = {
 """Node labels by which clouds mark what they may take back."""
 
 _CORDON: Final = "node.kubernetes.io/unschedulable"
-
-CARD: Final = 1_000_000
-"""The compute of a card that is cut into partitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,7 @@ def physicals(fleet: Fleet) -> Iterator[Physical]:
             size = int(fleet.compute[i]), int(fleet.memory[i])
             yield _physical(fleet, i, _name(fleet, i), size, stranded=_is_stranded(fleet, i))
     for card, pieces in cards.items():
-        largest = max(pieces, key=lambda i: (_drawn(fleet, i), -i))
+        largest = max(pieces, key=lambda i: (drawn(fleet, i), -i))
         stranded = all(_is_stranded(fleet, i) for i in pieces)
         yield _physical(fleet, largest, card, (CARD, 0), stranded=stranded)
 
@@ -77,7 +74,7 @@ def part_of(fleet: Fleet, result: Result) -> Part | None:
         return None
     node, model = _node(fleet, i), fleet.models[fleet.model_of[i]]
     if i in fleet.consumes:
-        return Part(_card(fleet, i), node, model, _drawn(fleet, i), 0)
+        return Part(_card(fleet, i), node, model, drawn(fleet, i), 0)
     return Part(_name(fleet, i), node, model, *consumption(fleet, i, result))
 
 
@@ -109,12 +106,6 @@ def _node(fleet: Fleet, i: int) -> str:
 def _card(fleet: Fleet, i: int) -> str:
     """The counters' owner: driver, pool and set of counters."""
     return "/".join(fleet.counters[fleet.consumes[i][0][0]][:3])
-
-
-def _drawn(fleet: Fleet, i: int) -> int:
-    """The largest part of a counter that a device draws, in millionths, rounded up."""
-    sizes = ((int(fleet.counter_size[counter]), amount) for counter, amount in fleet.consumes[i])
-    return max((-(-CARD * amount // size) for size, amount in sizes if size), default=CARD)
 
 
 def _is_stranded(fleet: Fleet, i: int) -> bool:

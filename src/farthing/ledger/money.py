@@ -47,7 +47,7 @@ def apportion(total: int, weights: Sequence[int]) -> list[int]:
     return parts
 
 
-def parse_micro(path: str, text: object) -> int:
+def parse_micro(path: str, text: object, most: int = LARGEST_PRICE) -> int:
     """A decimal number, given as text or as a whole number, in micro-units; InvalidError names the field."""
     if isinstance(text, bool) or not isinstance(text, str | int):
         raise InvalidError(path, f'{text!r} is no exact number; write it as text, such as "2.50"')
@@ -59,8 +59,8 @@ def parse_micro(path: str, text: object) -> int:
         raise InvalidError(path, f"{text!r} is no number; expected one such as 2.50") from error
     if not number.is_finite() or number < 0:
         raise InvalidError(path, f"{text} is negative or not finite; expected 0 or more")
-    if number * MICRO > LARGEST_PRICE:
-        raise InvalidError(path, f"{text} is beyond the limit of {LARGEST_PRICE // MICRO:,}")
+    if number * MICRO > most:
+        raise InvalidError(path, f"{text} is beyond the limit of {most // MICRO:,}")
     if (number * MICRO) % 1:
         raise InvalidError(path, f"{text} has more than six decimals; the ledger counts in millionths")
     return int(number * MICRO)

@@ -421,4 +421,17 @@ class Template:
     version: int = field(compare=False)
 
 
-Thing = Node | Slice | TaintRule | DriverProfile | DeviceClass | Claim | Pod | Namespace | Template
+@dataclass(frozen=True, slots=True)
+class BudgetObject:
+    """A Budget as somebody wrote it: its `spec` as JSON, to be read by the ledger."""
+
+    name: str
+    version: int = field(compare=False)
+    spec: str
+
+    @property
+    def key(self) -> Key:
+        return Key("", self.name)
+
+
+Thing = Node | Slice | TaintRule | DriverProfile | DeviceClass | Claim | Pod | Namespace | Template | BudgetObject

@@ -32,6 +32,7 @@ from farthing.state.world import World
 
 if TYPE_CHECKING:
     from farthing.spoke.metering import Metering
+    from farthing.spoke.treasury import Treasury
 
 _log = structlog.get_logger(__name__)
 
@@ -84,12 +85,15 @@ async def _one_term(settings: Settings, metrics: Metrics, stop: asyncio.Event) -
         )
         loop = _assemble(connection, lease, metrics, clocks, identity)
         loop.meter = metering = _metering(settings, metrics, clocks)
+        treasury = _treasury(settings, metrics, loop, clocks)
+        if treasury is not None:
+            loop.leading = lambda: lease.may_write() and treasury.ready
         listed = [asyncio.Event() for _ in WATCHED]
         follows = (follow(connection, kind, loop.inbox, event) for kind, event in zip(WATCHED, listed, strict=True))
         auditor = Auditor(connection, loop, loop.events, settings.audit_seconds)
         tasks = [
             asyncio.create_task(work)
-            for work in (*follows, lease.hold(), _lead(loop, lease, listed, auditor, metering))
+            for work in (*follows, lease.hold(), _lead(loop, lease, listed, auditor, metering, treasury))
         ]
         stack.push_async_callback(_end, tasks)
         ending = asyncio.create_task(stop.wait())
@@ -128,8 +132,21 @@ def _metering(settings: Settings, metrics: Metrics, clocks: SystemClocks) -> "Me
     return Metering(settings.ledger, metrics, clocks.now)
 
 
+def _treasury(settings: Settings, metrics: Metrics, loop: Loop, clocks: SystemClocks) -> "Treasury | None":
+    if settings.ledger is None:
+        return None
+    from farthing.spoke.treasury import Treasury  # noqa: PLC0415 -- as above
+
+    return Treasury(settings.ledger, metrics, loop.events, clocks.now)
+
+
 async def _lead(
-    loop: Loop, lease: Lease, listed: list[asyncio.Event], auditor: Auditor, metering: "Metering | None"
+    loop: Loop,
+    lease: Lease,
+    listed: list[asyncio.Event],
+    auditor: Auditor,
+    metering: "Metering | None",
+    treasury: "Treasury | None",
 ) -> None:
     """Listen until everything is listed and the lease is ours, then decide until it no longer is."""
     for event in listed:
@@ -140,6 +157,8 @@ async def _lead(
     work = [asyncio.create_task(loop.run()), asyncio.create_task(auditor.run())]
     if metering is not None:
         work.append(asyncio.create_task(_meter(metering, loop)))
+    if treasury is not None:
+        work.append(asyncio.create_task(_budget(treasury, loop)))
     try:
         while lease.held.is_set():
             done, _ = await asyncio.wait(work, timeout=lease.duration / 8)
@@ -157,6 +176,19 @@ async def _meter(metering: "Metering", loop: Loop) -> None:
     except Exception:  # noqa: BLE001 -- whatever it is, pods must be placed
         loop.metrics.unmetered.set(1)
         _log.exception("metering has stopped; pods are placed, and not billed until the spoke is started anew")
+        await asyncio.Event().wait()
+
+
+async def _budget(treasury: "Treasury", loop: Loop) -> None:
+    """Keep budgets up to date until cancelled. What goes wrong is said, and does not keep pods from being placed."""
+    try:
+        await treasury.run(loop.world, caught_up=lambda: not len(loop.inbox), steady=loop.clocks.steady)
+    except Exception:  # noqa: BLE001 -- whatever it is, pods must be placed
+        treasury.ready = True
+        loop.metrics.budgets_unknown.set(1)
+        _log.exception(
+            "budgets are no longer looked at; they count as they were last known until the spoke starts anew"
+        )
         await asyncio.Event().wait()
 
 

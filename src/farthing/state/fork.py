@@ -21,7 +21,7 @@ from farthing.model.cluster import (
     Template,
     Thing,
 )
-from farthing.model.plan import Gone, MakeTemplate, Place, Plan, Release, Seen, Ungate
+from farthing.model.plan import Gone, MakeTemplate, Place, Plan, Release, Seen, Stop, Ungate
 from farthing.state.snapshot import Snapshot
 from farthing.state.world import World
 
@@ -35,6 +35,7 @@ class Fork:
 
     def __init__(self, original: World, at: float) -> None:
         self.world = World()
+        self.world.budgets = original.budgets
         newest = 0
         for kind in KINDS:
             for thing in original.all(kind):  # type: ignore[type-var]
@@ -77,6 +78,8 @@ class Fork:
                     self.see(replace(pod, gated=False), at)
                 case Release(claim=claim):
                     self.see(replace(claim, allocation=None, users=()), at)
+                case Stop(pod=pod):
+                    self.end(pod, at)
                 case MakeTemplate(key=key):
                     self.see(Template(key, 0), at)
                 case _:

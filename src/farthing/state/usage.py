@@ -7,6 +7,7 @@ can drift. O(holders of what changed) per refresh.
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from farthing.state.snapshot import Free
 
 NOBODY = -1
 SEVERAL = -2
+
+CARD: Final = 1_000_000
+"""The compute of a card that is cut into partitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,12 @@ def consumption(fleet: Fleet, i: int, result: Result) -> tuple[int, int]:
     profile = fleet.profiles[result.device.driver]
     consumed = dict(result.consumed)
     return consumed.get(profile.compute, compute), consumed.get(profile.memory, memory)
+
+
+def drawn(fleet: Fleet, i: int) -> int:
+    """The largest part of a counter that a device draws, in millionths, rounded up."""
+    sizes = ((int(fleet.counter_size[counter]), amount) for counter, amount in fleet.consumes[i])
+    return max((-(-CARD * amount // size) for size, amount in sizes if size), default=CARD)
 
 
 def untouched(fleet: Fleet) -> Free:

@@ -15,8 +15,10 @@ from typing import TypeVar, cast
 import numpy as np
 
 from farthing.model.ask import ask_of_template
+from farthing.model.budget import Budgets
 from farthing.model.cluster import (
     Allocation,
+    BudgetObject,
     Claim,
     DeviceClass,
     DriverProfile,
@@ -29,14 +31,26 @@ from farthing.model.cluster import (
     Template,
     Thing,
 )
-from farthing.model.plan import DropSlice, Effect, Gone, Hold, MakeTemplate, Observation, Place, Release, Seen, Ungate
+from farthing.model.plan import (
+    DropSlice,
+    Effect,
+    Gone,
+    Hold,
+    MakeTemplate,
+    Observation,
+    Place,
+    Release,
+    Seen,
+    Stop,
+    Ungate,
+)
 from farthing.model.reason import Why
 from farthing.state.fleet import Fleet, build_fleet
 from farthing.state.mix import AskClass, Mix
-from farthing.state.snapshot import Free, Snapshot, Stray, Waiting
+from farthing.state.snapshot import Free, Snapshot, Stray, UnderWay, Waiting
 from farthing.state.usage import Usage
 
-_T = TypeVar("_T", Node, Slice, TaintRule, DriverProfile, DeviceClass, Claim, Pod, Namespace, Template)
+_T = TypeVar("_T", Node, Slice, TaintRule, DriverProfile, DeviceClass, Claim, Pod, Namespace, Template, BudgetObject)
 
 _Target = tuple[type, Key]
 
@@ -72,6 +86,8 @@ class World:
         self._kept: dict[Key, tuple[Allocation, float]] = {}
         self._strays: dict[Key, float | None] = {}
         self._mix = Mix()
+        self._askers: set[Key] = set()
+        self.budgets: Budgets | None = None
 
     # Reading ------------------------------------------------------------------------------------------------------
 
@@ -123,6 +139,8 @@ class World:
             strays=tuple(self._stray_pods(at)),
             stale=tuple(stale for stale in self._stale if (Slice, stale.key) not in self._busy),
             mix=self._mix.typical(),
+            budgets=self.budgets,
+            under_way=tuple(self._under_way(self.budgets)) if self.budgets else (),
         )
 
     def _idle_claim(self, key: Key) -> Claim | None:
@@ -137,6 +155,16 @@ class World:
             claims = self._ours(pod)
             kept = tuple((claim.key, self._kept[claim.key][0]) for claim in claims if claim.key in self._kept)
             yield Stray(pod, claims, self.team_of(pod), at if since is None else since, kept)
+
+    def _under_way(self, budgets: Budgets) -> Iterator[UnderWay]:
+        """The pods that hold shares, as far as budgets look at them."""
+        all_of_them = any(allowance.on_exhausted == "Stop" for allowance in budgets.allowances)
+        for key in self._askers:
+            pod = self.get(Pod, key)
+            if pod is not None and (all_of_them or pod.duration is not None):
+                held = tuple(claim.allocation for claim in self._ours(pod) if claim.allocation is not None)
+                if held:
+                    yield UnderWay(pod, self.team_of(pod), held)
 
     def _ours(self, pod: Pod) -> tuple[Claim, ...]:
         """The claims of a pod that are there and Farthing's to allocate."""
@@ -217,7 +245,7 @@ class World:
             self._pod_changed(key, cast("Pod | None", old))
         elif kind is Claim:
             self._claim_changed(key, cast("Claim | None", old), at)
-        elif kind not in (Namespace, Template):
+        elif kind not in (Namespace, Template, BudgetObject):
             self._fleet = None
 
     def _pod_changed(self, key: Key, old: Pod | None) -> None:
@@ -230,6 +258,10 @@ class World:
             self._waiting.add(key)
         else:
             self._waiting.discard(key)
+        if pod is not None and pod.claims and not pod.over:
+            self._askers.add(key)
+        else:
+            self._askers.discard(key)
         if old is not None and (pod is None or pod.uid != old.uid or not pod.waits):
             self._avoid.pop(old.uid, None)
             self._refusals.pop(old.uid, None)
@@ -353,7 +385,7 @@ class World:
 def _targets(effect: Effect) -> Iterable[_Target]:
     """What nobody else may touch while the effect is being written."""
     match effect:
-        case Place(pod=pod) | Ungate(pod=pod) | Hold(pod=pod):
+        case Place(pod=pod) | Ungate(pod=pod) | Hold(pod=pod) | Stop(pod=pod):
             return ((Pod, pod.key),)
         case Release(claim=claim):
             users = (Key(claim.key.namespace, name) for name, _ in claim.users)

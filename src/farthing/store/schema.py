@@ -85,6 +85,8 @@ books = Table("books", metadata, _number("version", key=True), _number("since"),
 
 idle_rules = Table("idle_rules", metadata, _number("day", key=True), _text("content"))
 
+budgets = Table("budgets", metadata, _text("name", key=True), _text("content"))
+
 periods = Table("periods", metadata, _text("period", key=True), _number("closed_at"))
 
 entries = Table(

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from farthing.ledger.fleet import CARD
+from farthing.state.usage import CARD
 from farthing.ledger.meter import Meter
 from farthing.model.cluster import (
     OWN_DRIVER,

@@ -1,0 +1,135 @@
+"""Budgets in the database, and how they stand: what teams were charged in their periods, and lately.
+
+Days that are settled are read from their sums; what came after them is rated on the spot, and only on devices that the
+teams in question were on.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from sqlalchemy import Connection, delete, func, insert, or_, select
+
+from farthing.ledger.budget import WINDOWS, Account, Budget, Sum, account
+from farthing.ledger.entry import entry_of, movements
+from farthing.ledger.interval import DAY
+from farthing.ledger.price import Prices, UnpricedError
+from farthing.ledger.rate import rate
+from farthing.model.budget import line_of
+from farthing.store.ask import Standing, standing
+from farthing.store.database import Database
+from farthing.store.ledger import read_prices
+from farthing.store.meters import Known, known_of
+from farthing.store.schema import budgets, daily, intervals
+
+_AT_ONCE: Final = 1_000
+"""Devices in one query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """All budgets, and each cluster's books. `unpriced` are sentences about what has no price, and is not counted."""
+
+    accounts: tuple[Account, ...]
+    standing: tuple[Standing, ...]
+    prices: Prices
+    unpriced: tuple[str, ...]
+
+
+def set_budgets(database: Database, wanted: Sequence[Budget]) -> None:
+    """Let these be the budgets that the ledger holds, and no others."""
+    rows = [{"name": budget.name, "content": msgspec.json.encode(budget).decode()} for budget in wanted]
+    with database.writing() as connection:
+        connection.execute(delete(budgets))
+        if rows:
+            connection.execute(insert(budgets), rows)
+
+
+def read_budgets(database: Database) -> tuple[Budget, ...]:
+    with database.reading() as connection:
+        found = connection.scalars(select(budgets.c.content).order_by(budgets.c.name)).all()
+    return tuple(msgspec.json.decode(content, type=Budget) for content in found)
+
+
+def accounts(database: Database, wanted: Sequence[Budget], at: int, parents: Mapping[str, str]) -> Accounts:
+    """How budgets stand at an instant, in order of their names."""
+    with database.reading() as connection:
+        asked = _Asked(connection, wanted, parents)
+        found = tuple(
+            account(budget, asked.currency, at, asked.since(budget.period(at // DAY)), asked.recent(), parents)
+            for budget in sorted(wanted, key=lambda budget: budget.name)
+        )
+        return Accounts(found, asked.standing, asked.prices, tuple(sorted(asked.unpriced)))
+
+
+class _Asked:
+    """What one reading of the books has found out: what several budgets need is looked up once."""
+
+    def __init__(self, connection: Connection, wanted: Iterable[Budget], parents: Mapping[str, str]) -> None:
+        self._connection = connection
+        self._named = {budget.team for budget in wanted}
+        self._parents = parents
+        self.prices = read_prices(connection)
+        self.currency = self.prices.books[-1].currency if self.prices.books else ""
+        self.standing = tuple(standing(connection))
+        self.unpriced: set[str] = set()
+        self._known = {found.cluster: dict(self._lately(found)) for found in self.standing}
+        self._periods: dict[tuple[int, int], Mapping[str, Sum]] = {}
+        self._recent: Mapping[int, Mapping[str, Sum]] | None = None
+
+    def since(self, period: tuple[int, int]) -> Mapping[str, Sum]:
+        """What each team was charged in a period so far."""
+        if period not in self._periods:
+            first, end = period
+            total = self._settled(first, end - 1)
+            for found in self.standing:
+                begin = max(first, found.settled_day + 1) * DAY
+                self._rate(total, found.cluster, begin, min(end * DAY, found.watermark))
+            self._periods[period] = total
+        return self._periods[period]
+
+    def recent(self) -> Mapping[int, Mapping[str, Sum]]:
+        """What each team was charged within each window, back from when its cluster was last heard."""
+        if self._recent is None:
+            self._recent = {window: self._within(window) for window in WINDOWS}
+        return self._recent
+
+    def _within(self, window: int) -> Mapping[str, Sum]:
+        total: defaultdict[str, Sum] = defaultdict(Sum)
+        for found in self.standing:
+            self._rate(total, found.cluster, max(0, found.watermark - window), found.watermark)
+        return total
+
+    def _settled(self, first: int, last: int) -> defaultdict[str, Sum]:
+        numbers = (func.sum(daily.c.amount), func.sum(daily.c.milli_gpu_seconds))
+        query = select(daily.c.team, *numbers).where(daily.c.day >= first, daily.c.day <= last, daily.c.team != "")
+        total: defaultdict[str, Sum] = defaultdict(Sum)
+        for team, amount, milli in self._connection.execute(query.group_by(daily.c.team)):
+            total[team] = Sum(int(amount), int(milli))
+        return total
+
+    def _lately(self, found: Standing) -> Iterator[tuple[str, Known]]:
+        """All that is known, of what is not settled and of the longest window, of devices that the teams were on."""
+        start, end = min((found.settled_day + 1) * DAY, found.watermark - max(WINDOWS)), found.watermark
+        there = or_(intervals.c.end.is_(None), intervals.c.end > start)
+        query = select(intervals.c.device, intervals.c.team).distinct()
+        rows = self._connection.execute(
+            query.where(intervals.c.cluster == found.cluster, intervals.c.start < end, there)
+        )
+        devices = sorted({row.device for row in rows if self._named.intersection(line_of(row.team, self._parents))})
+        for i in range(0, len(devices), _AT_ONCE):
+            yield from known_of(self._connection, found.cluster, devices[i : i + _AT_ONCE], start, end)
+
+    def _rate(self, total: defaultdict[str, Sum], cluster: str, start: int, end: int) -> None:
+        """Add what each team was charged in a piece of time, as if it ended with what is known."""
+        for device, known in self._known[cluster].items() if start < end else ():
+            try:
+                rated = rate(start, end, known.supplies, known.intervals, self.prices)
+            except UnpricedError as error:
+                self.unpriced.add(f"{device}: {error}")
+                continue
+            for posting in entry_of(rated).postings if rated else ():
+                for moved in movements(posting):
+                    total[moved.team] = total[moved.team].plus(Sum(moved.amount, moved.milli_gpu_seconds))
