@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from farthing.state.usage import CARD
 from farthing.ledger.meter import Meter
 from farthing.model.cluster import (
     OWN_DRIVER,
@@ -20,6 +19,7 @@ from farthing.model.cluster import (
     Taint,
 )
 from farthing.model.plan import Gone, Listed, Seen
+from farthing.state.usage import CARD
 from tests.builders import GIB, allocated, asking, device, newer, node, slice_of, world
 
 AT = 1000.0
