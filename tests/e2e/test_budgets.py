@@ -42,10 +42,10 @@ async def test_a_team_spends_its_budget_and_no_more(site, url, tmp_path):
     try:
         spoke.start()
         await spoke.leading(site.connection)
-        for name, gpu, hint in (("within", "0.5", "1h"), ("beyond", "1", "2h"), ("second", "1", "1h")):
-            annotations = {"farthing.dev/duration": hint}
-            await site.submit(name, gpu, annotations=annotations, labels={"farthing.dev/team": "rich"})
+        await site.submit("within", "0.5", **_rich("1h"))
         await site.running("within")
+        await site.submit("beyond", "1", **_rich("2h"))
+        await site.submit("second", "1", **_rich("1h"))
         beyond = await site.held("beyond", "BudgetShort")
         assert "budget rich of team rich: it would cost at least 72,000.00 GBP for the 2 hours" in beyond["message"]
         second = await site.held("second", "BudgetShort")
@@ -67,6 +67,10 @@ async def test_a_team_spends_its_budget_and_no_more(site, url, tmp_path):
         with contextlib.suppress(NotFoundError):
             await site.connection.delete(f"{BUDGETS}/poor")
         await site.cluster.start_spoke(site.connection)
+
+
+def _rich(hint):
+    return {"annotations": {"farthing.dev/duration": hint}, "labels": {"farthing.dev/team": "rich"}}
 
 
 async def _stopped(site):

@@ -11,8 +11,8 @@ from farthing.ledger.budget import Budget, prices_now
 from farthing.ledger.interval import DAY, Batch
 from farthing.ledger.money import MICRO
 from farthing.ledger.period import day_of
-from farthing.model.cluster import BudgetObject
-from farthing.spoke.treasury import find
+from farthing.model.cluster import BudgetObject, PriceBookObject
+from farthing.spoke.treasury import find, take_over
 from farthing.state.fleet import build_fleet
 from farthing.store.ask import Question, ask
 from farthing.store.budgets import accounts, read_budgets, set_budgets
@@ -137,3 +137,18 @@ def test_budgets_are_shown_as_a_table_and_as_json(url, tmp_path, monkeypatch):
         "-35.500000",
     )
     assert json.loads(run(app, ["budgets", "--team", "x", "-o", "json"]).output)["budgets"] == []
+
+
+def test_books_in_the_cluster_are_taken_over_in_order_and_what_is_refused_is_told(ledger):
+    def written(name, version, **more):
+        spec = {"version": version, "since": "2026-01-01", "currency": "GBP", "lines": [{"perHour": "1"}], **more}
+        return PriceBookObject(name, 1, json.dumps(spec))
+
+    third = written("c", 3, currency="EUR")
+    assert take_over(ledger, [written("b", 2), written("a", 1), third, written("d", 4, lines=[])]) == {
+        "c": "spec.currency: the ledger is kept in GBP; EUR needs one of its own",
+        "d": "spec.lines: expected a list of prices",
+    }
+    assert [book.version for book in ledger.prices().books] == [1, 2]
+    assert take_over(ledger, [written("a", 1), written("b", 2)]) == {}, "what is there already is fine"
+    assert "books are never edited" in take_over(ledger, [written("a", 1, spotDiscount="0.5")])["a"]

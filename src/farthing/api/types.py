@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from farthing.ledger.money import CURRENCIES
 from farthing.model.ask import TEAM_PATTERN, TEAM_REFUSED, VENDORS, Isolation
 from farthing.model.budget import OnExhausted
 
@@ -211,5 +212,112 @@ class Budget(Kind):
     spec: BudgetSpec
 
 
-KINDS: Final[tuple[type[Kind], ...]] = (DriverProfile, Budget)
+Name = Annotated[str, Field(max_length=253)]
+Minute = Annotated[str, Field(pattern=r"^(?:[01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$", max_length=5)]
+
+
+class PriceWindow(Part):
+    """Hours of some weekdays, in UTC."""
+
+    from_: Minute = Field(default="00:00", alias="from", description="When it opens, such as 22:00, in UTC.")
+    to: Minute = Field(
+        default="24:00", description="When it closes; before `from`: on the next day. Not the same as `from`."
+    )
+    weekdays: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = Field(
+        default=("mon", "tue", "wed", "thu", "fri", "sat", "sun"),
+        min_length=1,
+        max_length=7,
+        description="The days on which it opens.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+
+    RULES: ClassVar[tuple[Rule, ...]] = (Rule("self.from != self.to", "the window is empty; leave it out for all day"),)
+
+
+class PriceLine(Part):
+    """What a device costs an hour. Of lines that speak of a device the narrowest counts."""
+
+    per_hour: Amount = Field(description='What a whole device costs an hour, such as "2.50".')
+    model: Name = Field(default="", description="Only devices of this model; every one where empty.")
+    cluster: Name = Field(default="", description="Only devices of this cluster; every one where empty.")
+    commitment: Name = Field(
+        default="",
+        description="Only devices of nodes with this label farthing.dev/commitment; those without where empty.",
+    )
+    window: PriceWindow | None = Field(default=None, description="Only within these hours; always where absent.")
+
+
+class IsolationFactors(Part):
+    """What a share is charged at a level of isolation, as a factor on its part of the device's price."""
+
+    shared: Amount | None = Field(default=None, description="Of shares in time slices; 1 where absent.")
+    soft: Amount | None = Field(default=None, description="Of shares with soft limits; 1 where absent.")
+    hard: Amount | None = Field(default=None, description="Of shares with hard limits; 1 where absent.")
+    partition: Amount | None = Field(default=None, description="Of partitions; 1 where absent.")
+
+
+_ALIKE: Final = "a.model == b.model && a.cluster == b.cluster && a.commitment == b.commitment"
+_BY_DAY: Final = (
+    "(a.window.from < a.window.to && b.window.from < b.window.to"
+    " ? a.window.from < b.window.to && b.window.from < a.window.to : a.window == b.window)"
+)
+
+
+class PriceBookSpec(Part):
+    """What devices cost from some day on."""
+
+    version: int = Field(ge=1, le=1_000_000, description="The number of the book; of those begun the highest counts.")
+    since: str = Field(
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9]{2}:[0-9]{2}(?::[0-9]{2})?(?:Z|[+-][0-9]{2}:[0-9]{2}))?$",
+        max_length=32,
+        description="The day, or the instant, from which on it counts. It may lie in the past: what that changes is "
+        "charged anew. It may not lie in a month that is closed.",
+    )
+    currency: Annotated[str, Field(json_schema_extra={"enum": sorted(CURRENCIES)})] = Field(
+        description="The currency, of ISO 4217; a ledger is kept in one."
+    )
+    lines: tuple[PriceLine, ...] = Field(
+        min_length=1,
+        max_length=100,
+        description="Prices. A file for `farthing ledger prices` may hold more.",
+        json_schema_extra=ruled(
+            Rule(
+                f"self.all(a, has(a.window) || self.exists_one(b, !has(b.window) && {_ALIKE}))",
+                "two lines without a window speak of the same devices",
+            ),
+            Rule(
+                f"self.all(a, !has(a.window) || self.exists_one(b, has(b.window) && {_ALIKE} && {_BY_DAY}"
+                " && a.window.weekdays.exists(day, day in b.window.weekdays)))",
+                "two lines with windows speak of the same devices and times",
+            ),
+        ),
+    )
+    spot_discount: Annotated[str, Field(pattern=r"^(?:0(?:\.[0-9]{1,6})?|1)$", max_length=8)] = Field(
+        default="0", description="Devices of nodes that their cloud marks as spot cost so much less: 0.6 is 60 % less."
+    )
+    isolation: IsolationFactors | None = Field(default=None, description="Factors by level of isolation.")
+
+
+class PriceBook(Kind):
+    """What devices cost. A book is never edited: other prices are a new object with the next version.
+
+    The ledger of the cluster's spoke takes books over, and keeps them when an object is deleted.
+    """
+
+    PLURAL: ClassVar[str] = "pricebooks"
+    VERSION: ClassVar[str] = "v1alpha1"
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("Version", ".spec.version"),
+        Column("Since", ".spec.since"),
+        Column("Currency", ".spec.currency"),
+    )
+
+    spec: PriceBookSpec = Field(
+        json_schema_extra=ruled(
+            Rule("self == oldSelf", "a price book is never edited; make a new one with the next version")
+        )
+    )
+
+
+KINDS: Final[tuple[type[Kind], ...]] = (DriverProfile, Budget, PriceBook)
 """Every kind that is printed, in the order in which it is applied."""

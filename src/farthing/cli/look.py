@@ -12,7 +12,7 @@ from pathlib import Path
 
 from farthing.cli.options import connect
 from farthing.kube.connection import Connection
-from farthing.kube.resources import BUDGETS, CLAIMS, PROFILES, WATCHED, Resource
+from farthing.kube.resources import CLAIMS, PROFILES, WATCHED, WRITTEN, Resource
 from farthing.kube.watch import Inbox, list_into
 from farthing.model.ask import ask_of_template
 from farthing.model.cluster import Claim, Key, Pod
@@ -82,7 +82,7 @@ async def _read(connection: Connection, resource: Resource, unreadable: list[str
     try:
         await list_into(connection, resource, inbox)
     except NotFoundError as error:
-        if resource in (PROFILES, BUDGETS):
+        if resource in (PROFILES, *WRITTEN):
             return []
         if resource.path.startswith(CLAIMS.path.rpartition("/")[0]):
             raise UnsupportedError(
@@ -91,7 +91,7 @@ async def _read(connection: Connection, resource: Resource, unreadable: list[str
             ) from error
         raise
     except PermanentError:
-        if resource is BUDGETS:  # roles of earlier versions do not let users see budgets
+        if resource in WRITTEN:  # roles of earlier versions do not let users see them
             return []
         raise
     return list(inbox.drain())

@@ -401,3 +401,7 @@ def template(seen: wire.Template) -> model.Template:
 
 def budget(seen: wire.Written) -> model.BudgetObject:
     return model.BudgetObject(seen.metadata.name, int(seen.metadata.resource_version), bytes(seen.spec).decode())
+
+
+def price_book(seen: wire.Written) -> model.PriceBookObject:
+    return model.PriceBookObject(seen.metadata.name, int(seen.metadata.resource_version), bytes(seen.spec).decode())

@@ -51,8 +51,14 @@ PROFILES: Final = _resource(
 BUDGETS: Final = _resource(
     model.BudgetObject, "/apis/farthing.dev/v1alpha1/budgets", wire.Written, convert.budget, optional=True
 )
+PRICE_BOOKS: Final = _resource(
+    model.PriceBookObject, "/apis/farthing.dev/v1alpha1/pricebooks", wire.Written, convert.price_book, optional=True
+)
 
-WATCHED: Final = (PROFILES, CLASSES, TAINT_RULES, NAMESPACES, NODES, SLICES, TEMPLATES, CLAIMS, PODS, BUDGETS)
+WRITTEN: Final = (BUDGETS, PRICE_BOOKS)
+"""What people write for the ledger; decisions do not look at it."""
+
+WATCHED: Final = (PROFILES, CLASSES, TAINT_RULES, NAMESPACES, NODES, SLICES, TEMPLATES, CLAIMS, PODS, *WRITTEN)
 """Everything that a decision looks at, in an order in which the first listing makes sense."""
 
 

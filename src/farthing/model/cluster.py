@@ -434,4 +434,29 @@ class BudgetObject:
         return Key("", self.name)
 
 
-Thing = Node | Slice | TaintRule | DriverProfile | DeviceClass | Claim | Pod | Namespace | Template | BudgetObject
+@dataclass(frozen=True, slots=True)
+class PriceBookObject:
+    """A PriceBook as somebody wrote it: its `spec` as JSON, to be read by the ledger."""
+
+    name: str
+    version: int = field(compare=False)
+    spec: str
+
+    @property
+    def key(self) -> Key:
+        return Key("", self.name)
+
+
+Thing = (
+    Node
+    | Slice
+    | TaintRule
+    | DriverProfile
+    | DeviceClass
+    | Claim
+    | Pod
+    | Namespace
+    | Template
+    | BudgetObject
+    | PriceBookObject
+)

@@ -1,5 +1,7 @@
 """What teams may spend, brought up to date every few seconds: budgets and prices of the ledger, spending of its books.
 
+PriceBook objects of the cluster are taken over into the ledger on the way.
+
 Decisions look at what was found last. Before the first time nothing is decided, so that a spoke that starts does not
 start what a budget holds; but a ledger that does not answer holds nobody up for longer than a few seconds.
 """
@@ -13,9 +15,11 @@ import msgspec
 import structlog
 
 from farthing.ledger.budget import Account, Budget, factors_now, prices_now
+from farthing.ledger.price import PriceBook
 from farthing.ledger.read_budgets import parse_budget
+from farthing.ledger.read_prices import parse_price_book
 from farthing.model.budget import Budgets
-from farthing.model.cluster import BudgetObject
+from farthing.model.cluster import BudgetObject, PriceBookObject
 from farthing.model.errors import FarthingError, InvalidError
 from farthing.model.reason import Reason, Why
 from farthing.spoke.events import Events
@@ -25,6 +29,7 @@ from farthing.state.fleet import Fleet
 from farthing.state.world import World
 from farthing.store.budgets import accounts, read_budgets
 from farthing.store.database import Database
+from farthing.store.ledger import Ledger
 
 _log = structlog.get_logger(__name__)
 
@@ -80,6 +85,24 @@ def read_objects(objects: Iterable[BudgetObject]) -> tuple[dict[str, Budget], di
     return read, faults
 
 
+def take_over(ledger: Ledger, objects: Iterable[PriceBookObject]) -> dict[str, str]:
+    """Add the books that the ledger does not have, in order of their versions; a sentence for each that it refuses."""
+    found: list[tuple[PriceBook, str]] = []
+    faults: dict[str, str] = {}
+    for written in objects:
+        try:
+            found.append((parse_price_book(msgspec.json.decode(written.spec)), written.name))
+        except InvalidError as error:
+            faults[written.name] = f"spec.{error}"
+    for book, name in sorted(found, key=lambda entry: (entry[0].version, entry[1])):
+        try:
+            if ledger.set_prices(book):
+                _log.info("price book taken over", name=name, version=book.version)
+        except InvalidError as error:
+            faults[name] = f"spec.{error}"
+    return faults
+
+
 class Treasury:
     """One term's view of the budgets. `ready` turns True once decisions may be made."""
 
@@ -88,8 +111,8 @@ class Treasury:
         self._metrics = metrics
         self._events = events
         self._now = now
-        self._database: Database | None = None
-        self._told: dict[str, frozenset[Why]] = {}
+        self._ledger: Ledger | None = None
+        self._told: dict[tuple[str, str], frozenset[Why]] = {}
         self._unpriced: set[str] = set()
         self.ready = False
 
@@ -110,13 +133,13 @@ class Treasury:
                 looking = asyncio.create_task(self._look(world))
         finally:
             looking.cancel()
-            if self._database is not None:
-                self._database.close()
+            if self._ledger is not None:
+                self._ledger.close()
 
     async def _look(self, world: World) -> None:
-        objects = tuple(world.all(BudgetObject))
+        written, books = tuple(world.all(BudgetObject)), tuple(world.all(PriceBookObject))
         try:
-            found = await asyncio.to_thread(self._find, objects, world.fleet)
+            found, faults = await asyncio.to_thread(self._find, written, books, world.fleet)
         except FarthingError as error:
             self._metrics.budgets_unknown.set(1)
             _log.warning("budgets are as they were last known; the ledger is away", error=str(error))
@@ -124,26 +147,29 @@ class Treasury:
         self._metrics.budgets_unknown.set(0)
         world.budgets = _kept(world.budgets, found.budgets)
         self._metrics.show_budgets(found.accounts)
-        await self._tell(found, {written.name for written in objects})
+        await self._tell(found, faults, {one.name for one in written})
 
-    def _find(self, objects: tuple[BudgetObject, ...], fleet: Fleet) -> Found:
-        if self._database is None:
-            self._database = Database.open(self._settings.url)
-        return find(self._database, objects, fleet, self._settings.cluster, self._now())
+    def _find(
+        self, written: tuple[BudgetObject, ...], books: tuple[PriceBookObject, ...], fleet: Fleet
+    ) -> tuple[Found, dict[str, str]]:
+        if self._ledger is None:
+            self._ledger = Ledger.open(self._settings.url)
+        faults = take_over(self._ledger, books)
+        return find(self._ledger.database, written, fleet, self._settings.cluster, self._now()), faults
 
     # Telling ------------------------------------------------------------------------------------------------------
 
-    async def _tell(self, found: Found, objects: set[str]) -> None:
+    async def _tell(self, found: Found, books: Mapping[str, str], written: set[str]) -> None:
         """What is new: in the log, and as events of the objects."""
-        news: dict[str, tuple[Reason, ...]] = {account.budget.name: reasons(account) for account in found.accounts}
-        news |= {name: (Reason(Why.INVALID_OBJECT, sentence),) for name, sentence in found.faults.items()}
-        for name, said in news.items():
-            before = self._told.get(name, frozenset())
-            self._told[name] = whys = frozenset(reason.why for reason in said)
-            for reason in said if whys != before else ():
-                _log.warning("budget", budget=name, why=reason.why.value, sentence=reason.sentence)
-                if name in objects:
-                    await self._events.tell_budget(name, reason)
+        news = {("Budget", account.budget.name): reasons(account) for account in found.accounts}
+        for kind, faults in (("Budget", found.faults), ("PriceBook", books)):
+            news |= {(kind, name): (Reason(Why.INVALID_OBJECT, sentence),) for name, sentence in faults.items()}
+        told, self._told = self._told, {key: frozenset(reason.why for reason in said) for key, said in news.items()}
+        for (kind, name), said in news.items():
+            for reason in said if self._told[kind, name] != told.get((kind, name)) else ():
+                _log.warning(kind, name=name, why=reason.why.value, sentence=reason.sentence)
+                if kind == "PriceBook" or name in written:
+                    await self._events.tell_written(kind, name, reason)
         for sentence in set(found.unpriced) - self._unpriced:
             _log.warning("not counted for any budget", why=sentence)
         self._unpriced = set(found.unpriced)

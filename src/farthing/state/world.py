@@ -26,6 +26,7 @@ from farthing.model.cluster import (
     Namespace,
     Node,
     Pod,
+    PriceBookObject,
     Slice,
     TaintRule,
     Template,
@@ -50,7 +51,20 @@ from farthing.state.mix import AskClass, Mix
 from farthing.state.snapshot import Free, Snapshot, Stray, UnderWay, Waiting
 from farthing.state.usage import Usage
 
-_T = TypeVar("_T", Node, Slice, TaintRule, DriverProfile, DeviceClass, Claim, Pod, Namespace, Template, BudgetObject)
+_T = TypeVar(
+    "_T",
+    Node,
+    Slice,
+    TaintRule,
+    DriverProfile,
+    DeviceClass,
+    Claim,
+    Pod,
+    Namespace,
+    Template,
+    BudgetObject,
+    PriceBookObject,
+)
 
 _Target = tuple[type, Key]
 
@@ -245,7 +259,7 @@ class World:
             self._pod_changed(key, cast("Pod | None", old))
         elif kind is Claim:
             self._claim_changed(key, cast("Claim | None", old), at)
-        elif kind not in (Namespace, Template, BudgetObject):
+        elif kind not in (Namespace, Template, BudgetObject, PriceBookObject):
             self._fleet = None
 
     def _pod_changed(self, key: Key, old: Pod | None) -> None:
