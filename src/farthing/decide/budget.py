@@ -234,9 +234,9 @@ def _short(account: _Account, cost: float, seconds: float, least: str) -> str:
         f", {allowance.amount(int(account.promised))} of it promised to work under way" if account.promised else ""
     )
     return (
-        f"{_name(allowance)}: it would cost {least}{allowance.amount(int(cost))} for the {_hours(seconds)} of its hint "
-        f"that fall into the period, and {allowance.amount(allowance.left)} of {allowance.amount(allowance.limit)} are "
-        f"left{promised}; it resets on {allowance.until()}"
+        f"{_name(allowance)}: it would cost {least}{allowance.amount(int(cost))} for as much of its hint as falls into "
+        f"the period, {_hours(seconds)}, and {allowance.amount(allowance.left)} of {allowance.amount(allowance.limit)} "
+        f"are left{promised}; it resets on {allowance.until()}"
     )
 
 
@@ -245,6 +245,5 @@ def _name(allowance: Allowance) -> str:
 
 
 def _hours(seconds: float) -> str:
-    return (
-        f"{seconds / 3600:.2f}".rstrip("0").rstrip(".") + " hours" if seconds >= 360 else f"{seconds / 60:.1f} minutes"
-    )
+    number, unit = (seconds / 3600, "h") if seconds >= 360 else (seconds / 60, "min")
+    return f"{number:.2f}".rstrip("0").rstrip(".") + f" {unit}"

@@ -11,7 +11,7 @@ from functools import lru_cache
 import msgspec
 
 from farthing.kube import wire
-from farthing.kube.owners import owners
+from farthing.kube.owners import controller, labels, owners
 from farthing.kube.share import ask_of_share, is_share
 from farthing.model import cluster as model
 from farthing.model.ask import (
@@ -149,6 +149,7 @@ def pod(seen: wire.Pod) -> model.Pod:
         ended=_ended(status) if status.phase in _OVER else None,
         kept=annotations.get(KEPT, ""),
         owners=owners(meta) if spec.resource_claims else (),
+        labels=labels(meta) if spec.resource_claims else (),
     )
 
 
@@ -405,3 +406,7 @@ def budget(seen: wire.Written) -> model.BudgetObject:
 
 def price_book(seen: wire.Written) -> model.PriceBookObject:
     return model.PriceBookObject(seen.metadata.name, int(seen.metadata.resource_version), bytes(seen.spec).decode())
+
+
+def job(seen: wire.Job) -> model.Job:
+    return model.Job(key_of(seen.metadata), int(seen.metadata.resource_version), controller(seen.metadata))

@@ -62,6 +62,12 @@ WATCHED: Final = (PROFILES, CLASSES, TAINT_RULES, NAMESPACES, NODES, SLICES, TEM
 """Everything that a decision looks at, in an order in which the first listing makes sense."""
 
 
+JOBS: Final = _resource(model.Job, "/apis/batch/v1/jobs", wire.Job, convert.job)
+
+METERED: Final = (JOBS,)
+"""What only a meter looks at."""
+
+
 def pod_path(key: Key, subresource: str = "") -> str:
     return f"/api/v1/namespaces/{key.namespace}/pods/{key.name}{subresource}"
 

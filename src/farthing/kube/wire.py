@@ -393,3 +393,7 @@ class Written(_Wire):
 
     metadata: Meta
     spec: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class Job(_Wire):
+    metadata: Meta

@@ -5,18 +5,23 @@ card is the device: it is as large as its counters, and a partition's part of it
 any counter, in millionths.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from farthing.ledger.interval import Supply
+from farthing.model.ask import TEAM_PATTERN
 from farthing.model.cluster import Result
 from farthing.state.fleet import Fleet
 from farthing.state.usage import CARD, consumption, drawn
 
 COMMITMENT: Final = "farthing.dev/commitment"
 """The node label that names the commitment under which the node was bought."""
+
+RESERVED: Final = "farthing.dev/reserved"
+"""The node label that names the team for which the node was bought: it is charged for what nobody's share takes."""
 
 SPOT: Final = {
     "karpenter.sh/capacity-type": "spot",
@@ -31,10 +36,14 @@ _CORDON: Final = "node.kubernetes.io/unschedulable"
 
 @dataclass(frozen=True, slots=True)
 class Physical:
-    """A device that is there. `supply` has no cluster and no times yet; `stranded`: nobody can be placed on it."""
+    """A device that is there. `supply` has no cluster and no times yet; `stranded`: nobody can be placed on it.
+
+    `reserved` is the team for which it was bought, empty where for nobody in particular.
+    """
 
     supply: Supply
     stranded: bool
+    reserved: str = ""
 
     @property
     def device(self) -> str:
@@ -92,7 +101,8 @@ def _physical(fleet: Fleet, i: int, device: str, size: tuple[int, int], *, stran
         commitment=labels.get(COMMITMENT, ""),
         spot=any(labels.get(name) == value for name, value in SPOT.items()),
     )
-    return Physical(supply, stranded)
+    reserved = labels.get(RESERVED, "")
+    return Physical(supply, stranded, reserved if re.fullmatch(TEAM_PATTERN, reserved) else "")
 
 
 def _name(fleet: Fleet, i: int) -> str:

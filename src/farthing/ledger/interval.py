@@ -24,6 +24,7 @@ LONGEST_TEXT: Final = 253
 """Bytes of a name, Kubernetes' own limit; of a device or an owner, which are several names, twice as many."""
 
 MOST_OWNERS: Final = 16
+MOST_TAGS: Final = 50
 MOST_RECORDS: Final = 100_000
 LATEST: Final = 253_402_300_800
 """The end of the year 9999; an instant beyond it is in another unit."""
@@ -44,7 +45,8 @@ class Interval:
     """Somebody had part of a device for some time: `compute` in the device's own unit, `memory` in bytes.
 
     `device` is driver/pool/name. `owners` are Kind/name from the nearest controller of the pod up to the root, as far
-    as they are known. `isolation` is the level in force, empty where another than Farthing gave the share.
+    as they are known. `isolation` is the level in force, empty where another than Farthing gave the share. `tags` are
+    labels of the pod, by name.
     """
 
     cluster: str
@@ -63,6 +65,7 @@ class Interval:
     pod: str = ""
     owners: tuple[str, ...] = ()
     use: Use = "share"
+    tags: tuple[tuple[str, str], ...] = ()
 
     @property
     def id(self) -> IntervalId:
@@ -145,6 +148,12 @@ def _check_interval(path: str, interval: Interval, batch: Batch) -> None:
         raise InvalidError(f"{path}.owners", f"{len(interval.owners):,} owners; expected at most {MOST_OWNERS}")
     for i, owner in enumerate(interval.owners):
         _text(f"{path}.owners[{i}]", owner, longest=2 * LONGEST_TEXT)
+    if len(interval.tags) > MOST_TAGS:
+        raise InvalidError(f"{path}.tags", f"{len(interval.tags):,} tags; expected at most {MOST_TAGS}")
+    for i, (name, value) in enumerate(interval.tags):
+        _text(f"{path}.tags[{i}].name", name, longest=2 * LONGEST_TEXT)
+        _text(f"{path}.tags[{i}].value", value, empty=True)
+    _once(f"{path}.tags", [name for name, _ in interval.tags])
 
 
 def _check_times(path: str, found: Interval | Supply, batch: Batch) -> None:
@@ -179,5 +188,5 @@ def _once(path: str, names: Iterable[object]) -> None:
     seen = set()
     for i, name in enumerate(names):
         if name in seen:
-            raise InvalidError(f"{path}[{i}]", "is in this batch already; a batch says each thing once")
+            raise InvalidError(f"{path}[{i}]", "is there already; each thing is said once")
         seen.add(name)

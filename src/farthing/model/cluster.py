@@ -361,7 +361,7 @@ class Pod:
     `duration` is how many seconds it says that it runs; `movable`: it says that it may be restarted elsewhere.
     `started` and `ended` are instants, None before; `grace` is how many seconds it gets to end. `kept` is what its
     annotation says is kept for it, as text (see `keep`). `owners` are Kind/name of what made it, the nearest first, as
-    far as it says; only pods with claims have them.
+    far as it says, and `labels` what people wrote on it; only pods with claims have them.
     """
 
     key: Key
@@ -393,6 +393,7 @@ class Pod:
     ended: float | None = None
     kept: str = ""
     owners: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
 
     @property
     def waits(self) -> bool:
@@ -447,6 +448,15 @@ class PriceBookObject:
         return Key("", self.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A Job: only who made it matters, as Kind/name; empty where nobody did."""
+
+    key: Key
+    version: int = field(compare=False)
+    owner: str = ""
+
+
 Thing = (
     Node
     | Slice
@@ -459,4 +469,5 @@ Thing = (
     | Template
     | BudgetObject
     | PriceBookObject
+    | Job
 )

@@ -14,6 +14,7 @@ import structlog
 
 from farthing.ledger.interval import DAY, MOST_RECORDS, Batch
 from farthing.ledger.meter import Meter, Records
+from farthing.model.cluster import Pod
 from farthing.model.errors import FarthingError, TransientError
 from farthing.model.plan import Observation
 from farthing.spoke.metrics import Metrics
@@ -30,6 +31,9 @@ WRITE_SECONDS: Final = 5.0
 
 SILENT_SECONDS: Final = 60
 """A meter to which nothing happens says so this often."""
+
+ROOM_SECONDS: Final = 60
+"""Between two looks at which nodes have no room left."""
 
 PUSH_SECONDS: Final = 5.0
 LONGEST_WAIT: Final = 60.0
@@ -53,7 +57,8 @@ class Metering:
         self._mutex = threading.Lock()
         self._ledger: Ledger | None = None
         self._settled_day = -1
-        self.meter = Meter(settings.cluster)
+        self.meter = Meter(settings.cluster, settings.tags)
+        self._looked = 0
         self._epoch = 0
         self._seq = 0
         self._said = 0
@@ -104,6 +109,9 @@ class Metering:
 
     async def _write(self, world: World) -> None:
         self.meter.turn(world, self._now())
+        if self.meter.now - self._looked >= ROOM_SECONDS:
+            self._looked = self.meter.now
+            self.meter.look_for_room(world.snapshot(self._now()), world.all(Pod), self._now())
         records, at = self.meter.take(), self.meter.now
         if not records and at - self._said < SILENT_SECONDS:
             return

@@ -19,7 +19,7 @@ from prometheus_client import start_http_server
 
 from farthing.kube.apply import Applier
 from farthing.kube.connection import Connection
-from farthing.kube.resources import WATCHED
+from farthing.kube.resources import METERED, WATCHED
 from farthing.kube.watch import Inbox, follow
 from farthing.model.errors import FarthingError
 from farthing.spoke.audit import Auditor
@@ -88,8 +88,9 @@ async def _one_term(settings: Settings, metrics: Metrics, stop: asyncio.Event) -
         treasury = _treasury(settings, metrics, loop, clocks)
         if treasury is not None:
             loop.leading = lambda: lease.may_write() and treasury.ready
-        listed = [asyncio.Event() for _ in WATCHED]
-        follows = (follow(connection, kind, loop.inbox, event) for kind, event in zip(WATCHED, listed, strict=True))
+        watched = (*WATCHED, *METERED) if settings.ledger else WATCHED
+        listed = [asyncio.Event() for _ in watched]
+        follows = (follow(connection, kind, loop.inbox, event) for kind, event in zip(watched, listed, strict=True))
         auditor = Auditor(connection, loop, loop.events, settings.audit_seconds)
         tasks = [
             asyncio.create_task(work)

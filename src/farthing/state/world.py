@@ -22,6 +22,7 @@ from farthing.model.cluster import (
     Claim,
     DeviceClass,
     DriverProfile,
+    Job,
     Key,
     Namespace,
     Node,
@@ -64,9 +65,13 @@ _T = TypeVar(
     Template,
     BudgetObject,
     PriceBookObject,
+    Job,
 )
 
 _Target = tuple[type, Key]
+
+_OF_FLEETS = (Node, Slice, TaintRule, DriverProfile, DeviceClass)
+"""What a fleet is built from."""
 
 GRAVES = 50_000
 """How many of the gone we remember, so that late news of them is not believed. The oldest are forgotten first."""
@@ -259,7 +264,7 @@ class World:
             self._pod_changed(key, cast("Pod | None", old))
         elif kind is Claim:
             self._claim_changed(key, cast("Claim | None", old), at)
-        elif kind not in (Namespace, Template, BudgetObject, PriceBookObject):
+        elif kind in _OF_FLEETS:
             self._fleet = None
 
     def _pod_changed(self, key: Key, old: Pod | None) -> None:

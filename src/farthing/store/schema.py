@@ -74,6 +74,7 @@ intervals = Table(
     _text("use"),
     _number("epoch"),
     _number("seq"),
+    _text("tags"),
     sqlite_with_rowid=False,
 )
 
@@ -131,6 +132,7 @@ postings = Table(
     _number("seconds"),
     _number("milli_gpu_seconds"),
     _number("mib_seconds"),
+    _text("tags"),
     ForeignKeyConstraint(["entry"], ["entries.id"], deferrable=True, initially="DEFERRED"),
     sqlite_with_rowid=False,
 )

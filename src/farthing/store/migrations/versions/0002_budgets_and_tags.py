@@ -1,4 +1,4 @@
-"""Budgets that no cluster holds as objects.
+"""Budgets that no cluster holds as objects, and tags.
 
 Revision ID: 0002
 """
@@ -17,3 +17,5 @@ def upgrade() -> None:
         sa.Column("content", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
+    for table in ("intervals", "postings"):
+        op.add_column(table, sa.Column("tags", sa.Text(), nullable=False, server_default=""))
