@@ -117,7 +117,7 @@ class Purse:
             allowance = account.allowance
             if allowance.forecast:
                 end = min(begun + hint, float(allowance.resets))
-                left = end - max(begun, self._budgets.heard)
+                left = end - max(begun, self._budgets.counted)
                 if left > 0:
                     account.promised += left * sum(self._held(allowance, held) for held in work.allocations)
 

@@ -73,12 +73,12 @@ class Allowance:
 class Budgets:
     """All allowances, with what decisions need to reckon with them.
 
-    What was spent is known up to the instant `heard`. `prices` are micro-units an hour by node and model of device,
+    What was spent is counted up to the instant `counted`. `prices` are micro-units an hour by node and model of device,
     `factors` those of the levels of isolation, in millionths. `parents` is the tree of teams: each team's parent.
     """
 
     allowances: tuple[Allowance, ...]
-    heard: float
+    counted: float
     prices: Mapping[tuple[str, str], int] = field(default_factory=dict)
     factors: Mapping[str, int] = field(default_factory=dict)
     parents: Mapping[str, str] = field(default_factory=dict)

@@ -62,10 +62,9 @@ def find(database: Database, objects: Iterable[BudgetObject], fleet: Fleet, clus
         return Found((), None, faults)
     now = int(at)
     found = accounts(database, tuple(wanted.values()), now, NO_TREE)
-    heard = [one.watermark for one in found.standing if one.cluster == cluster]
     budgets = Budgets(
         allowances=tuple(account.allowance for account in found.accounts),
-        heard=float(heard[0]) if heard else at,
+        counted=float(found.counted.get(cluster, now)),
         prices=prices_now(fleet, cluster, found.prices, now),
         factors=factors_now(found.prices, now),
         parents=NO_TREE,
@@ -195,4 +194,4 @@ def _kept(old: Budgets | None, new: Budgets | None) -> Budgets | None:
     """The new budgets with the old prices where they are equal: what is reckoned from them is kept with them."""
     if old is None or new is None or old.prices != new.prices or old.factors != new.factors:
         return new
-    return Budgets(new.allowances, new.heard, old.prices, old.factors, new.parents)
+    return Budgets(new.allowances, new.counted, old.prices, old.factors, new.parents)

@@ -27,13 +27,19 @@ from farthing.store.schema import budgets, daily, intervals
 _AT_ONCE: Final = 1_000
 """Devices in one query."""
 
+LAG_SECONDS: Final = 180
+"""A meter speaks every minute at least. What was open when it spoke last is taken to go on for so long after that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """All budgets, and each cluster's books. `unpriced` are sentences about what has no price, and is not counted."""
+    """All budgets, and up to when what was spent on each cluster is counted.
+
+    `unpriced` are sentences about what has no price, and is not counted.
+    """
 
     accounts: tuple[Account, ...]
-    standing: tuple[Standing, ...]
+    counted: Mapping[str, int]
     prices: Prices
     unpriced: tuple[str, ...]
 
@@ -56,26 +62,27 @@ def read_budgets(database: Database) -> tuple[Budget, ...]:
 def accounts(database: Database, wanted: Sequence[Budget], at: int, parents: Mapping[str, str]) -> Accounts:
     """How budgets stand at an instant, in order of their names."""
     with database.reading() as connection:
-        asked = _Asked(connection, wanted, parents)
+        asked = _Asked(connection, wanted, at, parents)
         found = tuple(
             account(budget, asked.currency, at, asked.since(budget.period(at // DAY)), asked.recent(), parents)
             for budget in sorted(wanted, key=lambda budget: budget.name)
         )
-        return Accounts(found, asked.standing, asked.prices, tuple(sorted(asked.unpriced)))
+        return Accounts(found, asked.counted, asked.prices, tuple(sorted(asked.unpriced)))
 
 
 class _Asked:
     """What one reading of the books has found out: what several budgets need is looked up once."""
 
-    def __init__(self, connection: Connection, wanted: Iterable[Budget], parents: Mapping[str, str]) -> None:
+    def __init__(self, connection: Connection, wanted: Iterable[Budget], at: int, parents: Mapping[str, str]) -> None:
         self._connection = connection
         self._named = {budget.team for budget in wanted}
         self._parents = parents
         self.prices = read_prices(connection)
         self.currency = self.prices.books[-1].currency if self.prices.books else ""
-        self.standing = tuple(standing(connection))
+        self._standing = tuple(standing(connection))
+        self.counted = {one.cluster: max(one.watermark, min(at, one.watermark + LAG_SECONDS)) for one in self._standing}
         self.unpriced: set[str] = set()
-        self._known = {found.cluster: dict(self._lately(found)) for found in self.standing}
+        self._known = {found.cluster: dict(self._lately(found)) for found in self._standing}
         self._periods: dict[tuple[int, int], Mapping[str, Sum]] = {}
         self._recent: Mapping[int, Mapping[str, Sum]] | None = None
 
@@ -84,22 +91,22 @@ class _Asked:
         if period not in self._periods:
             first, end = period
             total = self._settled(first, end - 1)
-            for found in self.standing:
+            for found in self._standing:
                 begin = max(first, found.settled_day + 1) * DAY
-                self._rate(total, found.cluster, begin, min(end * DAY, found.watermark))
+                self._rate(total, found.cluster, begin, min(end * DAY, self.counted[found.cluster]))
             self._periods[period] = total
         return self._periods[period]
 
     def recent(self) -> Mapping[int, Mapping[str, Sum]]:
-        """What each team was charged within each window, back from when its cluster was last heard."""
+        """What each team was charged within each window, back from where its cluster's counting ends."""
         if self._recent is None:
             self._recent = {window: self._within(window) for window in WINDOWS}
         return self._recent
 
     def _within(self, window: int) -> Mapping[str, Sum]:
         total: defaultdict[str, Sum] = defaultdict(Sum)
-        for found in self.standing:
-            self._rate(total, found.cluster, max(0, found.watermark - window), found.watermark)
+        for cluster, until in self.counted.items():
+            self._rate(total, cluster, max(0, until - window), until)
         return total
 
     def _settled(self, first: int, last: int) -> defaultdict[str, Sum]:
@@ -112,7 +119,8 @@ class _Asked:
 
     def _lately(self, found: Standing) -> Iterator[tuple[str, Known]]:
         """All that is known, of what is not settled and of the longest window, of devices that the teams were on."""
-        start, end = min((found.settled_day + 1) * DAY, found.watermark - max(WINDOWS)), found.watermark
+        end = self.counted[found.cluster]
+        start = min((found.settled_day + 1) * DAY, end - max(WINDOWS))
         there = or_(intervals.c.end.is_(None), intervals.c.end > start)
         query = select(intervals.c.device, intervals.c.team).distinct()
         rows = self._connection.execute(

@@ -23,7 +23,7 @@ def allowance(limit=100, spent=0, team="team-a", **more):
 
 
 def budgets(*allowances, prices=PRICES, **more):
-    return Budgets(allowances or (allowance(),), **{"heard": 0.0, "prices": prices, **more})
+    return Budgets(allowances or (allowance(),), **{"counted": 0.0, "prices": prices, **more})
 
 
 def fleet(h100=8, l4=0):
@@ -99,7 +99,7 @@ def test_many_asks_of_one_plan_do_not_overspend_together():
 def test_work_under_way_counts_by_what_is_left_of_its_hint():
     here = [*fleet(), running(gpu="0.5", since=0.0, duration=18 * HOUR)]
     ask = asking("new", "0.5", duration=8 * HOUR)
-    known = budgets(allowance(100, spent=40), heard=8.0 * HOUR)
+    known = budgets(allowance(100, spent=40), counted=8.0 * HOUR)
     assert decided(known, *here, ask, at=8.0 * HOUR)["new"].why is Why.BUDGET_SHORT, "40 spent, 50 promised, 40 wanted"
     ending = [*fleet(), running(gpu="0.5", since=0.0, duration=10 * HOUR)]
     assert decided(known, *ending, ask, at=8.0 * HOUR)["new"] == "h0", "40 spent, 10 promised, 40 wanted"
@@ -107,7 +107,7 @@ def test_work_under_way_counts_by_what_is_left_of_its_hint():
 
 def test_what_the_ledger_has_not_heard_yet_counts_as_promised():
     here = [*fleet(), running(gpu="0.5", duration=10 * HOUR), asking("new", "0.5", duration=12 * HOUR)]
-    heard_late = budgets(allowance(100, spent=0), heard=0.0)
+    heard_late = budgets(allowance(100, spent=0), counted=0.0)
     assert decided(heard_late, *here, at=5.0 * HOUR)["new"].why is Why.BUDGET_SHORT, "50 in all, 60 wanted"
 
 
