@@ -63,7 +63,6 @@ async def test_a_team_spends_its_budget_and_no_more(site, url, tmp_path):
         await site.connection.delete(f"{BUDGETS}/poor")
         await site.running("late")
     finally:
-        print(spoke.process.last_words(400))
         spoke.process.stop()
         with contextlib.suppress(NotFoundError):
             await site.connection.delete(f"{BUDGETS}/poor")

@@ -4,6 +4,7 @@ Whatever a person may have written by hand ends as a value with a sentence in it
 object must not stop the loop.
 """
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
@@ -150,6 +151,7 @@ def pod(seen: wire.Pod) -> model.Pod:
         kept=annotations.get(KEPT, ""),
         owners=owners(meta) if spec.resource_claims else (),
         labels=labels(meta) if spec.resource_claims else (),
+        metrics=_metrics(annotations, status),
     )
 
 
@@ -157,6 +159,21 @@ def _ended(status: wire.PodStatus) -> float | None:
     """When the last of a finished pod's containers ended; None where nobody says."""
     states = (found.state.terminated for found in status.container_statuses or ())
     return max((instant(state.finished_at) for state in states if state and state.finished_at), default=None)
+
+
+_SCRAPE, _PORT, _PATH = "prometheus.io/scrape", "prometheus.io/port", "prometheus.io/path"
+"""Annotations by which pods tell Prometheus, by common custom, where their metrics are."""
+
+
+def _metrics(annotations: dict[str, str], status: wire.PodStatus) -> str:
+    """Where a running pod serves metrics, at an address of its own."""
+    port, path = annotations.get(_PORT, ""), annotations.get(_PATH, "/metrics")
+    if status.phase != "Running" or not status.pod_ip or annotations.get(_SCRAPE) != "true":
+        return ""
+    if not re.fullmatch("[1-9][0-9]{0,4}", port) or not re.fullmatch("/[A-Za-z0-9._~/-]{0,200}", path):
+        return ""
+    host = f"[{status.pod_ip}]" if ":" in status.pod_ip else status.pod_ip
+    return f"http://{host}:{port}{path}"
 
 
 def _hints(annotations: dict[str, str]) -> tuple[dict[str, int], str]:

@@ -159,6 +159,7 @@ class ContainerStatus(_Wire):
 class PodStatus(_Wire):
     phase: str = ""
     start_time: str | None = None
+    pod_ip: str = msgspec.field(name="podIP", default="")
     container_statuses: list[ContainerStatus] | None = None
     nominated_node_name: str = ""
     conditions: list[Condition] | None = None

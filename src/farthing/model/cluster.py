@@ -362,6 +362,7 @@ class Pod:
     `started` and `ended` are instants, None before; `grace` is how many seconds it gets to end. `kept` is what its
     annotation says is kept for it, as text (see `keep`). `owners` are Kind/name of what made it, the nearest first, as
     far as it says, and `labels` what people wrote on it; only pods with claims have them.
+    `metrics` is the URL of a page of metrics that it serves and says so, empty where it does not.
     """
 
     key: Key
@@ -394,6 +395,7 @@ class Pod:
     kept: str = ""
     owners: tuple[str, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
+    metrics: str = ""
 
     @property
     def waits(self) -> bool:

@@ -73,6 +73,9 @@ class Metrics:
             "1 where the ledger could not be asked how budgets stand; they count as they were last known.",
             registry=registry,
         )
+        self.unread_pages = Counter(
+            "farthing_unread_pages", "Pages of metrics of pods that could not be read.", registry=registry
+        )
         self.unreadable = Counter("farthing_unreadable_objects", "Objects that could not be read.", registry=registry)
 
     def request_timer(self, call: str, seconds: float) -> None:

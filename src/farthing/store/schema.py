@@ -2,10 +2,13 @@
 
 `supplies` and `intervals` are what meters said, each record as the latest batch has it; `progress` says how far each
 meter's batches have come without a gap, `early` which came before their turn. `entries` and `postings` are the books;
-`daily` is their sum by day, kept in the same transaction. `dirty` are devices and days to be rated (again).
+`daily` is their sum by day, kept in the same transaction. `dirty` are devices and days to be rated (again). `used` is
+what was measured to be in use, by day.
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKeyConstraint, Index, MetaData, Table, Text, UniqueConstraint
+
+from farthing.ledger.interval import USED_NUMBERS
 
 metadata = MetaData()
 
@@ -75,6 +78,18 @@ intervals = Table(
     _number("epoch"),
     _number("seq"),
     _text("tags"),
+    sqlite_with_rowid=False,
+)
+
+used = Table(
+    "used",
+    metadata,
+    _text("team", key=True),
+    _number("day", key=True),
+    _text("cluster", key=True),
+    _text("namespace", key=True),
+    _text("workload", key=True),
+    *(_number(name) for name in USED_NUMBERS),
     sqlite_with_rowid=False,
 )
 
