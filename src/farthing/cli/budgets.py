@@ -19,10 +19,11 @@ from farthing.kube.resources import BUDGETS
 from farthing.kube.watch import read_list
 from farthing.ledger.budget import BURNS, Account
 from farthing.ledger.money import format_exact
-from farthing.model.budget import MILLI_GPU_HOUR, Budgets
+from farthing.model.budget import MILLI_GPU_HOUR
 from farthing.model.cluster import BudgetObject
 from farthing.model.errors import NotFoundError
-from farthing.state.fleet import Fleet, build_fleet
+from farthing.state.fleet import build_fleet
+from farthing.state.world import World
 
 if TYPE_CHECKING:
     from farthing.spoke.treasury import Found
@@ -105,12 +106,12 @@ async def _objects(kubeconfig: Path | None, context: str) -> tuple[BudgetObject,
     return tuple(found)
 
 
-def budgets_of(url: str, objects: tuple[BudgetObject, ...], fleet: Fleet, cluster: str, at: float) -> Budgets | None:
-    """What decisions about a cluster look at."""
+def look_at_budgets(world: World, url: str, cluster: str, at: float) -> None:
+    """Let a world know what teams may spend, as a spoke does."""
     with opened(url) as found:
         from farthing.spoke.treasury import find  # noqa: PLC0415 -- as above
 
-        return find(found.database, objects, fleet, cluster, at).budgets
+        world.budgets = find(found.database, world.all(BudgetObject), world.fleet, cluster, at).budgets
 
 
 def report_of(found: "Found", team: str) -> BudgetReport:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from farthing.cli.budgets import Cluster, budgets_of
+from farthing.cli.budgets import Cluster, look_at_budgets
 from farthing.cli.cost import LedgerUrl
 from farthing.cli.expected import Expected, expected
 from farthing.cli.judgement import judge, on_its_way, wanted
@@ -23,7 +23,7 @@ from farthing.kube.connection import Json
 from farthing.kube.convert import PLACED_CONDITION, instant
 from farthing.kube.resources import pod_path
 from farthing.model.ask import GPU
-from farthing.model.cluster import BudgetObject, Key, Namespace, Pod
+from farthing.model.cluster import Key, Namespace, Pod
 from farthing.model.errors import InvalidError, NotFoundError
 from farthing.model.reason import Why
 from farthing.state.snapshot import Waiting
@@ -127,8 +127,7 @@ async def _explain(
         leader = await read_leader(connection, seen.at)
         raw = await connection.get(pod_path(key))
     if ledger[0]:
-        url, cluster = ledger
-        seen.world.budgets = budgets_of(url, tuple(seen.world.all(BudgetObject)), seen.world.fleet, cluster, seen.at)
+        look_at_budgets(seen.world, *ledger, seen.at)
     return explanation(seen, found, raw, leader)
 
 

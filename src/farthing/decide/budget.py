@@ -169,13 +169,14 @@ class Purse:
         return found
 
     def _rates(self, allowance: Allowance) -> _Floats:
-        """What a whole device costs a second, by device; nothing where nobody knows its price."""
+        """What a whole device costs a second, by device; on a node that is new as much as its model at the most."""
         memo, fleet = self._prices(), self._fleet
         if not allowance.currency:
             return np.full(len(fleet.devices), _GPU_SECOND)
         if "rates" not in memo:
+            prices, dearest = self._budgets.prices, _dearest(self._budgets)
             names = ((fleet.nodes[node].name, fleet.models[model]) for node, model in _places(fleet))
-            memo["rates"] = np.array([self._budgets.prices.get(name, 0) / 3600 for name in names])
+            memo["rates"] = np.array([prices.get(name, dearest.get(name[1], 0)) / 3600 for name in names])
         found: _Floats = memo["rates"]
         return found
 
@@ -192,6 +193,14 @@ class Purse:
 
     def _sieve(self, need: Need) -> Eligible:
         return eligible(self._fleet, need)
+
+
+def _dearest(budgets: Budgets) -> dict[str, int]:
+    """The highest price of each model."""
+    found: dict[str, int] = {}
+    for (_, model), price in budgets.prices.items():
+        found[model] = max(price, found.get(model, 0))
+    return found
 
 
 def _places(fleet: Fleet) -> Iterable[tuple[int, int]]:

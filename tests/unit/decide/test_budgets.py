@@ -166,6 +166,11 @@ def test_what_has_no_price_cannot_be_foretold():
     assert decided(budgets(prices={}), *fleet(), asking(duration=900 * HOUR)) == {"p": "h0"}
 
 
+def test_a_node_that_is_new_costs_what_its_model_costs_elsewhere():
+    known = budgets(prices={("elsewhere", "h100"): 10 * MICRO, ("cheap", "h100"): MICRO})
+    assert decided(known, *fleet(), asking(gpu="1", duration=11 * HOUR))["p"].why is Why.BUDGET_SHORT
+
+
 def test_a_new_period_begins_whole():
     assert decided(budgets(allowance(100, spent=500)), *fleet(), asking(), at=30.0 * DAY) == {"p": "h0"}
     rolled = allowance(100, spent=500).as_of(65 * DAY)
