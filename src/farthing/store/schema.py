@@ -81,6 +81,8 @@ intervals = Table(
     sqlite_with_rowid=False,
 )
 
+Index("intervals_by_end", intervals.c.end)
+
 used = Table(
     "used",
     metadata,
