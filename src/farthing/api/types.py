@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from farthing.ledger.money import CURRENCIES
 from farthing.model.ask import TEAM_PATTERN, TEAM_REFUSED, VENDORS, Isolation
 from farthing.model.budget import OnExhausted
+from farthing.model.currency import CURRENCIES
 
 GROUP: Final = "farthing.dev"
 VERSION: Final = "v1"

@@ -14,18 +14,6 @@ HOUR: Final = 3600
 LARGEST_PRICE: Final = 1_000_000 * MICRO
 """Per device and hour. A larger price is a slip of the keyboard, and sums of it would not fit the database."""
 
-_ISO_4217: Final = (
-    "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF",
-    "CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD",
-    "HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL",
-    "LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP",
-    "PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT",
-    "TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG",
-)
-
-CURRENCIES: Final = frozenset(code for row in _ISO_4217 for code in row.split())
-"""ISO 4217, without funds, metals and testing codes."""
-
 
 def accrued(rate: int, start: int, end: int) -> int:
     """Micro-units that `rate` (micro-units an hour) comes to from `start` to `end`, in seconds since 1970.

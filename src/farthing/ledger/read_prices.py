@@ -6,9 +6,10 @@ from itertools import combinations
 from typing import Any, Final
 
 from farthing.ledger.interval import LATEST
-from farthing.ledger.money import CURRENCIES, MICRO, parse_micro
+from farthing.ledger.money import MICRO, parse_micro
 from farthing.ledger.price import ANY, MINUTES, Line, PriceBook, Window
 from farthing.model.ask import ISOLATIONS
+from farthing.model.currency import CURRENCIES
 from farthing.model.errors import InvalidError
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, or_, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from farthing.ledger.budget import WINDOWS, Account, Budget, Sum, account
 from farthing.ledger.entry import entry_of, movements
@@ -121,14 +121,19 @@ class _Asked:
         """All that is known, of what is not settled and of the longest window, of devices that the teams were on."""
         end = self.counted[found.cluster]
         start = min((found.settled_day + 1) * DAY, end - max(WINDOWS))
-        there = or_(intervals.c.end.is_(None), intervals.c.end > start)
-        query = select(intervals.c.device, intervals.c.team).distinct()
-        rows = self._connection.execute(
-            query.where(intervals.c.cluster == found.cluster, intervals.c.start < end, there)
-        )
-        devices = sorted({row.device for row in rows if self._named.intersection(line_of(row.team, self._parents))})
+        devices = self._devices(found.cluster, start, end)
         for i in range(0, len(devices), _AT_ONCE):
             yield from known_of(self._connection, found.cluster, devices[i : i + _AT_ONCE], start, end)
+
+    def _devices(self, cluster: str, start: int, end: int) -> list[str]:
+        """The devices that the teams were on; found by when intervals end, which only few do after `start`."""
+        query = select(intervals.c.cluster, intervals.c.device, intervals.c.team).where(intervals.c.start < end)
+        still, since = query.where(intervals.c.end.is_(None)), query.where(intervals.c.end > start)
+        found = set()
+        for row in self._connection.execute(still.union(since)):
+            if row.cluster == cluster and self._named.intersection(line_of(row.team, self._parents)):
+                found.add(row.device)
+        return sorted(found)
 
     def _rate(self, total: defaultdict[str, Sum], cluster: str, start: int, end: int) -> None:
         """Add what each team was charged in a piece of time, as if it ended with what is known."""
