@@ -17,7 +17,7 @@ from farthing.ledger.fleet import Physical, part_of, physicals
 from farthing.ledger.interval import Interval, IntervalId, Supply, Use
 from farthing.ledger.room import cramped
 from farthing.model.ask import TEAM_PATTERN
-from farthing.model.cluster import Allocation, Claim, Job, Key, Namespace, Pod, Result
+from farthing.model.cluster import Allocation, Claim, Job, Key, Namespace, Pod, Result, Thing
 from farthing.model.plan import Gone, Listed, Observation, Seen
 from farthing.state.fleet import Fleet
 from farthing.state.snapshot import Snapshot
@@ -95,8 +95,9 @@ class Meter:
 
     def note(self, world: World, news: Observation, at: float) -> None:
         """Remember what an observation, just folded into the world, made of claims."""
-        if isinstance(news, Seen) and isinstance(pod := news.thing, Pod):
-            self._note_end(pod)
+        for thing in _things(news):
+            if isinstance(thing, Pod):
+                self._note_end(thing)
         if self._begun:
             self._notes += (_note(world, key, at) for key in self._claims(news))
 
@@ -262,6 +263,16 @@ class Meter:
 def _team(*names: str) -> str:
     """The first name that can be a team's; labels are checked at admission, but not everything was admitted by us."""
     return next((name for name in names if re.fullmatch(TEAM_PATTERN, name)), "")
+
+
+def _things(news: Observation) -> tuple[Thing, ...]:
+    match news:
+        case Seen(thing=thing):
+            return (thing,)
+        case Listed(things=things):
+            return things
+        case _:
+            return ()
 
 
 def _note(world: World, key: Key, at: float) -> Note:

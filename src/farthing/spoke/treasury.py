@@ -93,9 +93,10 @@ def take_over(ledger: Ledger, objects: Iterable[PriceBookObject]) -> dict[str, s
             found.append((parse_price_book(msgspec.json.decode(written.spec)), written.name))
         except InvalidError as error:
             faults[written.name] = f"spec.{error}"
+    known = ledger.prices().books if found else ()
     for book, name in sorted(found, key=lambda entry: (entry[0].version, entry[1])):
         try:
-            if ledger.set_prices(book):
+            if book not in known and ledger.set_prices(book):
                 _log.info("price book taken over", name=name, version=book.version)
         except InvalidError as error:
             faults[name] = f"spec.{error}"
