@@ -12,7 +12,7 @@ from farthing.ledger.interval import DAY, Batch
 from farthing.ledger.money import MICRO
 from farthing.ledger.period import day_of
 from farthing.model.cluster import BudgetObject, PriceBookObject
-from farthing.spoke.treasury import find, take_over
+from farthing.spoke.treasury import Seen, find, take_over
 from farthing.state.fleet import build_fleet
 from farthing.store.ask import Question, ask
 from farthing.store.budgets import accounts, read_budgets, set_budgets
@@ -85,7 +85,7 @@ def test_an_object_goes_before_the_ledgers_budget_of_its_name_and_a_wrong_one_is
         BudgetObject("a", 1, json.dumps({"team": "vision", "money": "7", "onExhausted": "Stop"})),
         BudgetObject("w", 1, json.dumps({"team": "vision", "money": "7", "days": 3})),
     )
-    found = find(filled.database, objects, NOTHING, "c", float(NOW))
+    found = find(filled.database, Seen(objects, (), NOTHING, {}), "c", float(NOW))
     assert found.budgets is not None
     assert [(a.name, a.limit, a.on_exhausted) for a in found.budgets.allowances] == [
         ("a", 7 * MICRO, "Stop"),
@@ -96,7 +96,7 @@ def test_an_object_goes_before_the_ledgers_budget_of_its_name_and_a_wrong_one_is
 
 
 def test_without_budgets_there_is_nothing_to_decide(ledger):
-    assert find(ledger.database, (), NOTHING, "c", float(NOW)).budgets is None
+    assert find(ledger.database, Seen((), (), NOTHING, {}), "c", float(NOW)).budgets is None
 
 
 def test_prices_now_are_by_node_and_model_at_the_hour():

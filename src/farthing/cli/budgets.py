@@ -1,7 +1,6 @@
 """`farthing budgets`: what teams may spend, how much of it is left, and whether it goes too fast."""
 
 import asyncio
-import contextlib
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,16 +12,13 @@ from rich.console import Console
 from rich.text import Text
 
 from farthing.cli.cost import LedgerUrl, opened
+from farthing.cli.look import look
 from farthing.cli.options import Context, Format, Kubeconfig, Output, connect
 from farthing.cli.render import Column, bar, console, show_json, show_table
-from farthing.kube.resources import BUDGETS
-from farthing.kube.watch import read_list
 from farthing.ledger.budget import BURNS, Account
 from farthing.ledger.money import format_exact
 from farthing.model.budget import MILLI_GPU_HOUR
-from farthing.model.cluster import BudgetObject
 from farthing.model.errors import NotFoundError
-from farthing.state.fleet import build_fleet
 from farthing.state.world import World
 
 if TYPE_CHECKING:
@@ -78,40 +74,33 @@ def budgets(
     farthing budgets
     farthing budgets --team vision -o json
     """
-    written = asyncio.run(_objects(kubeconfig, context))
+    world = asyncio.run(_world(kubeconfig, context))
     with opened(ledger) as found:
-        from farthing.spoke.treasury import find  # noqa: PLC0415 -- SQL takes most of a second to import
+        from farthing.spoke.treasury import Seen, find  # noqa: PLC0415 -- SQL takes most of a second to import
 
-        nothing = build_fleet((), (), (), ())
-        report = report_of(find(found.database, written, nothing, "", time.time()), team)
+        report = report_of(find(found.database, Seen.of(world), "", time.time()), team)
     if output is Format.json:
         show_json(report)
     else:
         _show(console(), report)
 
 
-async def _objects(kubeconfig: Path | None, context: str) -> tuple[BudgetObject, ...]:
-    """The cluster's Budget objects; none where no cluster is named, or it does not know the kind."""
+async def _world(kubeconfig: Path | None, context: str) -> World:
+    """The cluster, for its Budget objects; an empty one where none is named."""
     try:
         connection = connect(kubeconfig, context)
     except NotFoundError:
-        return ()
-    found = []
+        return World()
     async with connection:
-        with contextlib.suppress(NotFoundError):
-            async for page in connection.pages(BUDGETS.path):
-                found += [
-                    thing for item in read_list(page).items if isinstance(thing := BUDGETS.thing(item), BudgetObject)
-                ]
-    return tuple(found)
+        return (await look(connection)).world
 
 
 def look_at_budgets(world: World, url: str, cluster: str, at: float) -> None:
     """Let a world know what teams may spend, as a spoke does."""
     with opened(url) as found:
-        from farthing.spoke.treasury import find  # noqa: PLC0415 -- as above
+        from farthing.spoke.treasury import Seen, find  # noqa: PLC0415 -- as above
 
-        world.budgets = find(found.database, world.all(BudgetObject), world.fleet, cluster, at).budgets
+        world.budgets = find(found.database, Seen.of(world), cluster, at).budgets
 
 
 def report_of(found: "Found", team: str) -> BudgetReport:

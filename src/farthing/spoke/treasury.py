@@ -22,6 +22,7 @@ from farthing.model.budget import Budgets
 from farthing.model.cluster import BudgetObject, PriceBookObject
 from farthing.model.errors import FarthingError, InvalidError
 from farthing.model.reason import Reason, Why
+from farthing.model.team import Team
 from farthing.spoke.events import Events
 from farthing.spoke.metrics import Metrics
 from farthing.spoke.settings import LedgerSettings
@@ -40,8 +41,6 @@ ANSWER_SECONDS: Final = 5.0
 REST: Final = 10
 """Between two readings passes at least so many times what the last one took."""
 
-NO_TREE: Final[Mapping[str, str]] = {}
-
 
 @dataclass(frozen=True)
 class Found:
@@ -53,21 +52,36 @@ class Found:
     unpriced: tuple[str, ...] = ()
 
 
-def find(database: Database, objects: Iterable[BudgetObject], fleet: Fleet, cluster: str, at: float) -> Found:
+@dataclass(frozen=True)
+class Seen:
+    """What of a world the ledger is asked with: what people wrote, the devices, and the tree of teams."""
+
+    budgets: tuple[BudgetObject, ...]
+    books: tuple[PriceBookObject, ...]
+    fleet: Fleet
+    parents: Mapping[str, str]
+
+    @classmethod
+    def of(cls, world: World) -> "Seen":
+        parents = {team.name: team.parent for team in world.all(Team) if team.parent}
+        return cls(tuple(world.all(BudgetObject)), tuple(world.all(PriceBookObject)), world.fleet, parents)
+
+
+def find(database: Database, seen: Seen, cluster: str, at: float) -> Found:
     """Read the ledger. An object in the cluster goes before a budget of its name that the ledger holds."""
     wanted = {budget.name: budget for budget in read_budgets(database)}
-    read, faults = read_objects(objects)
+    read, faults = read_objects(seen.budgets)
     wanted |= read
     if not wanted:
         return Found((), None, faults)
     now = int(at)
-    found = accounts(database, tuple(wanted.values()), now, NO_TREE)
+    found = accounts(database, tuple(wanted.values()), now, seen.parents)
     budgets = Budgets(
         allowances=tuple(account.allowance for account in found.accounts),
         counted=float(found.counted.get(cluster, now)),
-        prices=prices_now(fleet, cluster, found.prices, now),
+        prices=prices_now(seen.fleet, cluster, found.prices, now),
         factors=factors_now(found.prices, now),
-        parents=NO_TREE,
+        parents=seen.parents,
     )
     return Found(found.accounts, budgets, faults, found.unpriced)
 
@@ -137,9 +151,9 @@ class Treasury:
                 self._ledger.close()
 
     async def _look(self, world: World) -> None:
-        written, books = tuple(world.all(BudgetObject)), tuple(world.all(PriceBookObject))
+        seen = Seen.of(world)
         try:
-            found, faults = await asyncio.to_thread(self._find, written, books, world.fleet)
+            found, faults = await asyncio.to_thread(self._find, seen)
         except FarthingError as error:
             self._metrics.budgets_unknown.set(1)
             _log.warning("budgets are as they were last known; the ledger is away", error=str(error))
@@ -147,15 +161,13 @@ class Treasury:
         self._metrics.budgets_unknown.set(0)
         world.budgets = _kept(world.budgets, found.budgets)
         self._metrics.show_budgets(found.accounts)
-        await self._tell(found, faults, {one.name for one in written})
+        await self._tell(found, faults, {one.name for one in seen.budgets})
 
-    def _find(
-        self, written: tuple[BudgetObject, ...], books: tuple[PriceBookObject, ...], fleet: Fleet
-    ) -> tuple[Found, dict[str, str]]:
+    def _find(self, seen: Seen) -> tuple[Found, dict[str, str]]:
         if self._ledger is None:
             self._ledger = Ledger.open(self._settings.url)
-        faults = take_over(self._ledger, books)
-        return find(self._ledger.database, written, fleet, self._settings.cluster, self._now()), faults
+        faults = take_over(self._ledger, seen.books)
+        return find(self._ledger.database, seen, self._settings.cluster, self._now()), faults
 
     # Telling ------------------------------------------------------------------------------------------------------
 
