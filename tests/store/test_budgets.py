@@ -11,7 +11,7 @@ from farthing.ledger.budget import Budget, prices_now
 from farthing.ledger.interval import DAY, Batch
 from farthing.ledger.money import MICRO
 from farthing.ledger.period import day_of
-from farthing.model.cluster import BudgetObject, PriceBookObject
+from farthing.model.written import BudgetObject, PriceBookObject
 from farthing.spoke.treasury import Seen, find, take_over
 from farthing.state.fleet import build_fleet
 from farthing.store.ask import Question, ask

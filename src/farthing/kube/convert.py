@@ -31,6 +31,7 @@ from farthing.model.errors import InvalidError
 from farthing.model.keep import KEPT
 from farthing.model.quantity import floor_units, milli_units, whole_units
 from farthing.model.reason import Reason, Why
+from farthing.model.written import BudgetObject, PriceBookObject
 
 PLACED_CONDITION = "farthing.dev/Placed"
 FINALIZER = "resource.kubernetes.io/delete-protection"
@@ -417,12 +418,12 @@ def template(seen: wire.Template) -> model.Template:
     return model.Template(key_of(seen.metadata), int(seen.metadata.resource_version))
 
 
-def budget(seen: wire.Written) -> model.BudgetObject:
-    return model.BudgetObject(seen.metadata.name, int(seen.metadata.resource_version), bytes(seen.spec).decode())
+def budget(seen: wire.Written) -> BudgetObject:
+    return BudgetObject(seen.metadata.name, int(seen.metadata.resource_version), bytes(seen.spec).decode())
 
 
-def price_book(seen: wire.Written) -> model.PriceBookObject:
-    return model.PriceBookObject(seen.metadata.name, int(seen.metadata.resource_version), bytes(seen.spec).decode())
+def price_book(seen: wire.Written) -> PriceBookObject:
+    return PriceBookObject(seen.metadata.name, int(seen.metadata.resource_version), bytes(seen.spec).decode())
 
 
 def job(seen: wire.Job) -> model.Job:

@@ -9,7 +9,9 @@ import msgspec
 from farthing.kube import convert, wire
 from farthing.kube.convert_slice import resource_slice
 from farthing.model import cluster as model
-from farthing.model.cluster import Key, Thing
+from farthing.model.cluster import Key
+from farthing.model.thing import Thing
+from farthing.model.written import BudgetObject, PriceBookObject
 
 _RESOURCE: Final = "/apis/resource.k8s.io/v1"
 
@@ -49,10 +51,10 @@ PROFILES: Final = _resource(
     model.DriverProfile, "/apis/farthing.dev/v1/driverprofiles", wire.DriverProfile, convert.driver_profile
 )
 BUDGETS: Final = _resource(
-    model.BudgetObject, "/apis/farthing.dev/v1alpha1/budgets", wire.Written, convert.budget, optional=True
+    BudgetObject, "/apis/farthing.dev/v1alpha1/budgets", wire.Written, convert.budget, optional=True
 )
 PRICE_BOOKS: Final = _resource(
-    model.PriceBookObject, "/apis/farthing.dev/v1alpha1/pricebooks", wire.Written, convert.price_book, optional=True
+    PriceBookObject, "/apis/farthing.dev/v1alpha1/pricebooks", wire.Written, convert.price_book, optional=True
 )
 
 WRITTEN: Final = (BUDGETS, PRICE_BOOKS)

@@ -17,8 +17,9 @@ from farthing.ledger.fleet import Physical, part_of, physicals
 from farthing.ledger.interval import Interval, IntervalId, Supply, Use
 from farthing.ledger.room import cramped
 from farthing.model.ask import TEAM_PATTERN
-from farthing.model.cluster import Allocation, Claim, Job, Key, Namespace, Pod, Result, Thing
+from farthing.model.cluster import Allocation, Claim, Job, Key, Namespace, Pod, Result
 from farthing.model.plan import Gone, Listed, Observation, Seen
+from farthing.model.thing import Thing
 from farthing.state.fleet import Fleet
 from farthing.state.snapshot import Snapshot
 from farthing.state.world import World

@@ -425,51 +425,9 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True)
-class BudgetObject:
-    """A Budget as somebody wrote it: its `spec` as JSON, to be read by the ledger."""
-
-    name: str
-    version: int = field(compare=False)
-    spec: str
-
-    @property
-    def key(self) -> Key:
-        return Key("", self.name)
-
-
-@dataclass(frozen=True, slots=True)
-class PriceBookObject:
-    """A PriceBook as somebody wrote it: its `spec` as JSON, to be read by the ledger."""
-
-    name: str
-    version: int = field(compare=False)
-    spec: str
-
-    @property
-    def key(self) -> Key:
-        return Key("", self.name)
-
-
-@dataclass(frozen=True, slots=True)
 class Job:
     """A Job: only who made it matters, as Kind/name; empty where nobody did."""
 
     key: Key
     version: int = field(compare=False)
     owner: str = ""
-
-
-Thing = (
-    Node
-    | Slice
-    | TaintRule
-    | DriverProfile
-    | DeviceClass
-    | Claim
-    | Pod
-    | Namespace
-    | Template
-    | BudgetObject
-    | PriceBookObject
-    | Job
-)

@@ -76,6 +76,11 @@ class Metrics:
         self.unread_pages = Counter(
             "farthing_unread_pages", "Pages of metrics of pods that could not be read.", registry=registry
         )
+        self.compiled = Gauge(
+            "farthing_kernels_compiled",
+            "1 where plans are made by compiled kernels, 0 where by numpy.",
+            registry=registry,
+        )
         self.unreadable = Counter("farthing_unreadable_objects", "Objects that could not be read.", registry=registry)
 
     def request_timer(self, call: str, seconds: float) -> None:

@@ -19,10 +19,10 @@ from farthing.ledger.price import PriceBook
 from farthing.ledger.read_budgets import parse_budget
 from farthing.ledger.read_prices import parse_price_book
 from farthing.model.budget import Budgets
-from farthing.model.cluster import BudgetObject, PriceBookObject
 from farthing.model.errors import FarthingError, InvalidError
 from farthing.model.reason import Reason, Why
 from farthing.model.team import Team
+from farthing.model.written import BudgetObject, PriceBookObject
 from farthing.spoke.events import Events
 from farthing.spoke.metrics import Metrics
 from farthing.spoke.settings import LedgerSettings

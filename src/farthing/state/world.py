@@ -9,6 +9,7 @@ Never here: I/O, clocks (the instant comes in), or opinions about what should ha
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from dataclasses import replace
 from typing import TypeVar, cast
 
@@ -18,20 +19,16 @@ from farthing.model.ask import ask_of_template
 from farthing.model.budget import Budgets
 from farthing.model.cluster import (
     Allocation,
-    BudgetObject,
     Claim,
     DeviceClass,
     DriverProfile,
-    Job,
     Key,
     Namespace,
     Node,
     Pod,
-    PriceBookObject,
     Slice,
     TaintRule,
     Template,
-    Thing,
 )
 from farthing.model.plan import (
     DropSlice,
@@ -47,26 +44,13 @@ from farthing.model.plan import (
     Ungate,
 )
 from farthing.model.reason import Why
+from farthing.model.thing import Thing
 from farthing.state.fleet import Fleet, build_fleet
 from farthing.state.mix import AskClass, Mix
 from farthing.state.snapshot import Free, Snapshot, Stray, UnderWay, Waiting
 from farthing.state.usage import Usage
 
-_T = TypeVar(
-    "_T",
-    Node,
-    Slice,
-    TaintRule,
-    DriverProfile,
-    DeviceClass,
-    Claim,
-    Pod,
-    Namespace,
-    Template,
-    BudgetObject,
-    PriceBookObject,
-    Job,
-)
+_T = TypeVar("_T", bound=Thing)
 
 _Target = tuple[type, Key]
 
@@ -89,7 +73,7 @@ class World:
     """The state of one cluster. `fold`, `assume`, `settle` and `sweep` change it; `snapshot` reads it."""
 
     def __init__(self) -> None:
-        self._tables: dict[type[Thing], dict[Key, Thing]] = defaultdict(dict)
+        self._tables: dict[type, dict[Key, Thing]] = defaultdict(dict)
         self._graves: dict[tuple[type[Thing], Key], int] = {}
         self._usage = Usage()
         self._fleet: Fleet | None = None
@@ -104,7 +88,7 @@ class World:
         self._refusals: Counter[str] = Counter()
         self._kept: dict[Key, tuple[Allocation, float]] = {}
         self._strays: dict[Key, float | None] = {}
-        self._mix = Mix()
+        self.mix = Mix()
         self._askers: set[Key] = set()
         self.budgets: Budgets | None = None
 
@@ -157,7 +141,7 @@ class World:
             crowded=tuple(self._crowded(fleet, free)),
             strays=tuple(self._stray_pods(at)),
             stale=tuple(stale for stale in self._stale if (Slice, stale.key) not in self._busy),
-            mix=self._mix.typical(),
+            mix=self.mix.typical(),
             budgets=self.budgets,
             under_way=tuple(self._under_way(self.budgets)) if self.budgets else (),
         )
@@ -222,6 +206,10 @@ class World:
         for i in np.flatnonzero(over):
             device = fleet.devices[i]
             yield str(device), tuple(c for key in self._usage.holders(device) if (c := self.claim(key)))
+
+    def recall(self, mix: Mix) -> None:
+        """Think of what is asked for in general as another world does, which may have seen pods that are long gone."""
+        self.mix = deepcopy(mix)
 
     # Learning -----------------------------------------------------------------------------------------------------
 
@@ -293,7 +281,7 @@ class World:
         found = (ask_of_template(entry.template) for entry in pod.claims)
         asks = [ask for ask in found if ask is not None]
         for ask in asks:
-            self._mix.add(AskClass(ask, pod.cpu // len(asks)))
+            self.mix.add(AskClass(ask, pod.cpu // len(asks)))
 
     def _claim_changed(self, key: Key, old: Claim | None, at: float) -> None:
         claim = self.claim(key)
