@@ -81,7 +81,7 @@ intervals = Table(
     sqlite_with_rowid=False,
 )
 
-Index("intervals_by_end", intervals.c.end)
+Index("intervals_by_end", intervals.c.end, intervals.c.cluster, intervals.c.device)
 
 used = Table(
     "used",

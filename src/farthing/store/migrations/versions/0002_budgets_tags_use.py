@@ -19,7 +19,6 @@ def upgrade() -> None:
     )
     for table in ("intervals", "postings"):
         op.add_column(table, sa.Column("tags", sa.Text(), nullable=False, server_default=""))
-    op.create_index("intervals_by_end", "intervals", ["end"], unique=False)
     op.create_table(
         "used",
         sa.Column("team", sa.Text(), nullable=False),
