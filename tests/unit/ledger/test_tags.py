@@ -1,24 +1,10 @@
-"""Labels come out as FOCUS tags; too many, or too long ones, are refused with the field's path."""
-
-import json
+"""Tags that are too many or too long are refused with the field's path."""
 
 import pytest
 
-from farthing.ledger.entry import entry_of
-from farthing.ledger.focus import Invoice, rows
 from farthing.ledger.interval import Batch, check_batch
 from farthing.model.errors import InvalidError
-from tests.ledgers import interval, rated
-
-INVOICE = Invoice("1970-01", "GBP", "us")
-
-
-def test_tags_are_the_pods_labels_and_our_own():
-    tagged = interval(tags=(("app.kubernetes.io/name", "chat"), ("farthing.dev/team", "forged")))
-    found = [json.loads(row["Tags"]) for row in rows(entry_of(rated(tagged)), INVOICE, "1.2")]
-    assert found[0]["app.kubernetes.io/name"] == "chat"
-    assert found[0]["farthing.dev/team"] == "vision"
-    assert "app.kubernetes.io/name" not in found[1], "idle has no labels"
+from tests.ledgers import interval
 
 
 @pytest.mark.parametrize(
