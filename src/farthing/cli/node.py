@@ -15,6 +15,7 @@ from farthing.node.amd import Amd
 from farthing.node.devices import Vendor
 from farthing.node.mps import MpsDaemons
 from farthing.node.nvidia import Nvidia
+from farthing.node.nvidia_mig import Partitions
 from farthing.node.run import Settings, run, stamp
 from farthing.node.simulated import Simulated
 
@@ -49,6 +50,9 @@ def node(
     mps_dir: Annotated[Path, typer.Option("--mps-dir", help="Folder of the MPS daemons' pipes.")] = Path(
         "/run/farthing/mps"
     ),
+    mig_dir: Annotated[
+        Path, typer.Option("--mig-dir", help="Folder for notes of the MIG instances that it cut; gone after a boot.")
+    ] = Path("/run/farthing/mig"),
     look_seconds: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks at the devices.")] = 15.0,
     sweep_seconds: Annotated[float, typer.Option(min=1, help="Seconds between two searches for leftovers.")] = 300.0,
     kubeconfig: Kubeconfig = None,
@@ -86,15 +90,19 @@ def node(
         metrics_port=metrics_port,
     )
     chosen = VendorName.simulated if simulated else vendor
-    asyncio.run(run(settings, _vendor(chosen, simulated, name, mps_control, mps_dir.absolute())))
+    if chosen is VendorName.nvidia:
+        control = shutil.which(mps_control)
+        mps = MpsDaemons(mps_dir.absolute(), control) if control else None
+        hardware: Vendor = Nvidia(mps, Partitions(mig_dir.absolute()), stamp)
+    else:
+        hardware = _vendor(chosen, simulated, name)
+    asyncio.run(run(settings, hardware))
 
 
-def _vendor(chosen: VendorName, simulated: Path | None, node_name: str, mps_control: str, mps_folder: Path) -> Vendor:
-    """The hardware behind the seam."""
-    if chosen is VendorName.simulated:
-        if simulated is None:
-            raise InvalidError("--simulated", "is missing; expected a YAML file of the devices to simulate")
-        return Simulated(simulated, node_name, stamp)
+def _vendor(chosen: VendorName, simulated: Path | None, node_name: str) -> Vendor:
+    """The hardware behind the seam, where it takes no settings."""
     if chosen is VendorName.amd:
         return Amd()
-    return Nvidia(MpsDaemons(mps_folder, control) if (control := shutil.which(mps_control)) else None, stamp)
+    if simulated is None:
+        raise InvalidError("--simulated", "is missing; expected a YAML file of the devices to simulate")
+    return Simulated(simulated, node_name, stamp)

@@ -40,6 +40,9 @@ class Amd:
     def close(self, shares: tuple[Share, ...], others: tuple[Share, ...]) -> None:
         """A share leaves nothing behind."""
 
+    def tidy(self, opened: tuple[Share, ...]) -> tuple[str, ...]:  # noqa: ARG002 -- as the seam has it
+        return ()
+
     def used(self) -> tuple[Sample, ...]:
         return ()
 

@@ -71,13 +71,16 @@ class Preparer:
     async def sweep(self) -> tuple[ClaimName, ...]:
         """Undo what no longer belongs to any claim, and take up again what has lost its record. Returns what went."""
         gone = []
-        for record in self.checkpoint:
+        async with self._locked():
+            records = tuple(self.checkpoint)
+        for record in records:
             if await self._over(record):
                 await self.unprepare(record.claim)
                 gone.append(record.claim)
         for uid in self.cdi.there():
             if self.checkpoint.get(uid) is None:
                 await self._adopt(uid)
+        await self._tidy()
         return tuple(gone)
 
     # Steps --------------------------------------------------------------------------------------------------------
@@ -174,6 +177,18 @@ class Preparer:
             else:
                 self.cdi.remove(uid)
                 _log.warning("CDI file of nobody removed", uid=uid)
+
+    async def _tidy(self) -> None:
+        """What is open though no record says so: records may be lost, hardware remembers.
+
+        A claim whose CDI file stands may still be in use, whether it has a record or not.
+        """
+        async with self._locked():
+            if any(self.checkpoint.get(uid) is None for uid in self.cdi.there()):
+                return
+            opened = tuple(share for record in self.checkpoint for share in record.shares)
+            for what in await asyncio.to_thread(self.vendor.tidy, opened):
+                _log.warning("undone, since no record is of it", what=what)
 
     # Alone --------------------------------------------------------------------------------------------------------
 

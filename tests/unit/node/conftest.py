@@ -1,5 +1,7 @@
 """A node driver's parts without kubelet and without hardware: claims as the API server shows them, devices as values."""
 
+import shutil
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from farthing.node.checkpoint import Checkpoint
 from farthing.node.devices import Device, Edits, Inventory, Sample
 from farthing.node.prepare import Preparer
 from farthing.node.share import ClaimName, Share
+from tests.unit.node.nvml_machine import Machine
 
 DRIVER, NODE = "gpu.farthing.dev", "n1"
 GIB = 1 << 30
@@ -67,6 +70,11 @@ class Bench:
     def close(self, shares: tuple[Share, ...], others: tuple[Share, ...]) -> None:  # noqa: ARG002 -- as the seam has it
         self.opened -= {share.share_id for share in shares}
 
+    def tidy(self, opened: tuple[Share, ...]) -> tuple[str, ...]:
+        stray = self.opened - {share.share_id for share in opened}
+        self.opened -= stray
+        return tuple(sorted(stray))
+
     def used(self) -> tuple[Sample, ...]:
         return ()
 
@@ -113,3 +121,28 @@ class Rig:
 @pytest.fixture
 def rig(tmp_path: Path) -> Rig:
     return Rig(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory):
+    """The folder of a libnvidia-ml.so.1 that says what it is told."""
+    if not shutil.which("gcc"):
+        pytest.skip("no gcc: the stand-in for NVML cannot be compiled")
+    folder = tmp_path_factory.mktemp("nvml")
+    source = Path(__file__).parent / "nvml" / "nvml.c"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(folder / "libnvidia-ml.so.1"), str(source)], check=True)
+    return folder
+
+
+@pytest.fixture
+def start(library, tmp_path):
+    """A way to start a driver on such a library."""
+    made = []
+
+    def begin(*, mps=True):
+        made.append(Machine(library, tmp_path, mps))
+        return made[0]
+
+    yield begin
+    for machine in made:
+        machine.end()
