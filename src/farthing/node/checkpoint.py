@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -108,7 +108,9 @@ class Checkpoint:
 
 
 def _dump(record: Record, boot: str) -> str:
-    body = {"version": VERSION, "boot": boot, **asdict(record)}
+    claim = {"namespace": record.claim.namespace, "name": record.claim.name, "uid": record.claim.uid}
+    shares = [{**vars(share), "claim": claim} for share in record.shares]
+    body = {"version": VERSION, "boot": boot, "claim": claim, "shares": shares, "state": record.state}
     return json.dumps({"checksum": _checksum(body), **body})
 
 

@@ -13,6 +13,7 @@ from farthing.model.errors import NotFoundError
 from farthing.node.cdi import Cdi
 from farthing.node.checkpoint import Checkpoint
 from farthing.node.devices import Device, Edits, Inventory, Sample
+from farthing.node.hands import Hands
 from farthing.node.prepare import Preparer
 from farthing.node.share import ClaimName, Share
 from tests.unit.node.nvml_machine import Machine
@@ -88,6 +89,7 @@ class Rig:
     bench: Bench = field(default_factory=Bench)
     away: Exception | None = None
     boot: str = "boot-1"
+    seen: dict[ClaimName, dict[str, Any]] = field(default_factory=dict)
 
     def give(self, number: int, *args: Any, **more: Any) -> ClaimName:
         found = claim(number, *args, **more)
@@ -102,16 +104,9 @@ class Rig:
         return self.claims[wanted.name]
 
     def restart(self) -> Preparer:
-        return Preparer(
-            self.bench,
-            Checkpoint(self.folder / "claims", self.boot),
-            Cdi(self.folder / "cdi"),
-            self.fetch,
-            DRIVER,
-            NODE,
-            self.folder / "serialize.lock",
-            self.bench.look(),
-        )
+        checkpoint = Checkpoint(self.folder / "claims", self.boot)
+        hands = Hands(self.bench, checkpoint, Cdi(self.folder / "cdi"), self.bench.look())
+        return Preparer(hands, self.fetch, DRIVER, NODE, self.folder / "serialize.lock", self.seen.get)
 
     def left(self) -> list[str]:
         """What lies on the disk for claims."""

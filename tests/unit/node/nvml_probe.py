@@ -11,6 +11,7 @@ import structlog
 from farthing.model.errors import FarthingError, NotFoundError
 from farthing.node.cdi import Cdi
 from farthing.node.checkpoint import Checkpoint
+from farthing.node.hands import Hands
 from farthing.node.mps import MpsDaemons
 from farthing.node.nvidia import Nvidia
 from farthing.node.nvidia_mig import Partitions
@@ -28,10 +29,8 @@ class Probe:
     def __init__(self):
         mps = MpsDaemons(FOLDER / "mps", sys.argv[3], own_shm=False) if sys.argv[1] == "mps" else None
         self.vendor = Nvidia(mps, Partitions(FOLDER / "mig"), lambda: "T", FOLDER / "mig-minors")
-        checkpoint = Checkpoint(FOLDER / "claims", "boot")
-        self.driver = Preparer(
-            self.vendor, checkpoint, Cdi(FOLDER / "cdi"), self.fetch, "gpu.farthing.dev", "n1", FOLDER / "lock"
-        )
+        self.hands = Hands(self.vendor, Checkpoint(FOLDER / "claims", "boot"), Cdi(FOLDER / "cdi"))
+        self.driver = Preparer(self.hands, self.fetch, "gpu.farthing.dev", "n1", FOLDER / "lock")
 
     async def fetch(self, wanted):
         text = (FOLDER / f"claim-{wanted.name}").read_text() if (FOLDER / f"claim-{wanted.name}").exists() else ""
@@ -40,7 +39,7 @@ class Probe:
         return json.loads(text)
 
     def look(self):
-        self.driver.inventory = self.vendor.look()
+        self.hands.inventory = self.vendor.look()
         return {
             d.name: {
                 "memory": d.memory,
@@ -50,11 +49,11 @@ class Probe:
                 "troubles": [[t.name, t.value, t.effect] for t in d.troubles],
                 "consumes": dict(d.consumes),
             }
-            for d in self.driver.inventory.devices
+            for d in self.hands.inventory.devices
         }
 
     def counters(self):
-        return {name: dict(counters) for name, counters in self.driver.inventory.counters.items()}
+        return {name: dict(counters) for name, counters in self.hands.inventory.counters.items()}
 
     def open(self, level, device="gpu-0"):
         edits = self.vendor.open(shares_of(claim(1, device, level=level), "gpu.farthing.dev", "n1"))
@@ -77,7 +76,7 @@ class Probe:
 
     def prepare(self, number):
         record = asyncio.run(self.driver.prepare(name(int(number))))
-        (found,) = json.loads(self.driver.cdi.path(record.claim.uid).read_text())["devices"]
+        (found,) = json.loads(self.hands.cdi.path(record.claim.uid).read_text())["devices"]
         edits = found["containerEdits"]
         return {"env": edits["env"], "nodes": [node["path"] for node in edits["deviceNodes"]]}
 

@@ -205,7 +205,7 @@ async def test_a_spoiled_record_is_moved_aside_and_made_anew_from_the_claim(rig,
     await driver.unprepare(name(2))
     await driver.sweep()
     assert f"{uid(1)}.corrupt" in rig.left()
-    assert driver.checkpoint.get(uid(1)).state == "prepared"
+    assert driver.hands.checkpoint.get(uid(1)).state == "prepared"
 
 
 async def test_sweeping_undoes_what_no_claim_holds(rig):
