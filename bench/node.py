@@ -1,49 +1,62 @@
-"""The node driver: a burst of claims prepared over its socket, and its memory.
+"""The node driver: bursts of claims prepared over its socket, what it costs, and its memory.
 
-Run `python -m bench.node`. The claims are real objects on a real API server; kubelet is not part of it.
+Run `python -m bench.node`. The claims are real objects on a real API server; kubelet is not part of it. One burst is of
+claims that were allocated before the driver was started, so that it has to ask for each; the other of claims that its
+watch has seen. Machines are noisy: read the ratio, and the CPU time.
 """
 
 import asyncio
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
+import psutil
 
 from farthing.kube.connection import Connection
 from farthing.local.processes import Background
 from farthing.node.wire import dra_v1_pb2
 from tests.clusters import running_cluster
 
-CLAIMS = 100
+BURST, SINGLE, STRANGERS = 100, 20, 1000
 DRIVER, NODE = "gpu.farthing.dev", "bench-0"
 SERVICE = "/k8s.io.kubelet.pkg.apis.dra.v1.DRAPlugin"
 CLAIMS_PATH = "/apis/resource.k8s.io/v1/namespaces/default/resourceclaims"
+MEMORY = Path("/dev/shm")  # noqa: S108 -- CDI files are in /run on a real node, which is memory, too
 
 
-async def claims(connection: Connection) -> list[dra_v1_pb2.Claim]:
-    """So many allocated claims, four on each device."""
+async def allocated(connection: Connection, numbers: range, node: str = NODE) -> list[dra_v1_pb2.Claim]:
+    """So many allocated claims, four on each device, made eight at a time."""
+    slots = asyncio.Semaphore(8)
+
+    async def one(number: int) -> dra_v1_pb2.Claim:
+        async with slots:
+            return await _allocated(connection, number, node)
+
+    return await asyncio.gather(*map(one, numbers))
+
+
+async def _allocated(connection: Connection, number: int, node: str) -> dra_v1_pb2.Claim:
     share = {"apiVersion": "farthing.dev/v1", "kind": "Share", "isolation": "hard", "team": "a"}
-    found = []
-    for number in range(CLAIMS):
-        request = {"name": "gpu", "exactly": {"deviceClassName": "x"}}
-        body = {"metadata": {"name": f"c{number}"}, "spec": {"devices": {"requests": [request]}}}
-        claim = await connection.create(CLAIMS_PATH, body)
-        taken = {"compute": "250", "memory": "20Gi"}
-        result = {
-            "request": "gpu",
-            "driver": DRIVER,
-            "pool": NODE,
-            "device": f"gpu-{number // 4}",
-            "consumedCapacity": taken,
-        }
-        result["shareID"] = claim["metadata"]["uid"]
-        config = [{"source": "FromClaim", "opaque": {"driver": DRIVER, "parameters": share}}]
-        claim["status"] = {"allocation": {"devices": {"results": [result], "config": config}}}
-        await connection.replace(f"{CLAIMS_PATH}/c{number}/status", claim)
-        found.append(dra_v1_pb2.Claim(namespace="default", name=f"c{number}", uid=claim["metadata"]["uid"]))
-    return found
+    request = {"name": "gpu", "exactly": {"deviceClassName": "x"}}
+    body = {"metadata": {"name": f"c{number}"}, "spec": {"devices": {"requests": [request]}}}
+    claim = await connection.create(CLAIMS_PATH, body)
+    uid = claim["metadata"]["uid"]
+    result = {
+        "request": "gpu",
+        "driver": DRIVER,
+        "pool": node,
+        "device": f"gpu-{number // 4}",
+        "consumedCapacity": {"compute": "250", "memory": "20Gi"},
+        "shareID": uid,
+    }
+    config = [{"source": "FromClaim", "opaque": {"driver": DRIVER, "parameters": share}}]
+    claim["status"] = {"allocation": {"devices": {"results": [result], "config": config}}}
+    await connection.replace(f"{CLAIMS_PATH}/c{number}/status", claim)
+    return dra_v1_pb2.Claim(namespace="default", name=f"c{number}", uid=uid)
 
 
 async def timed(channel: grpc.aio.Channel, claim: dra_v1_pb2.Claim) -> float:
@@ -59,39 +72,65 @@ async def timed(channel: grpc.aio.Channel, claim: dra_v1_pb2.Claim) -> float:
     return taken
 
 
-async def measure(kubeconfig: Path, folder: Path) -> None:
-    async with Connection.from_kubeconfig(kubeconfig) as connection:
-        await connection.create("/api/v1/nodes", {"metadata": {"name": NODE}})
-        wanted = await claims(connection)
-    (folder / "devices.yaml").write_text(f"devices: [{{count: {CLAIMS // 4}, model: H100, memory: 80Gi}}]\n")
+def cpu(process: psutil.Process) -> float:
+    return sum(process.cpu_times()[:2])
+
+
+async def burst(channel: grpc.aio.Channel, process: psutil.Process, claims: list[dra_v1_pb2.Claim], what: str) -> float:
+    """All at once; the slowest of them, in seconds."""
+    before = cpu(process)
+    took = sorted(await asyncio.gather(*(timed(channel, claim) for claim in claims)))
+    each = 1000 * (cpu(process) - before) / len(claims)
+    print(
+        f"burst of {len(claims)}, {what}: p50 {1000 * took[len(took) // 2]:.0f} ms,"
+        f" p99 {1000 * took[-1]:.0f} ms; {each:.2f} ms of the driver's CPU each"
+    )
+    return took[-1]
+
+
+@asynccontextmanager
+async def driver_on(kubeconfig: Path, folder: Path) -> AsyncIterator[tuple[grpc.aio.Channel, psutil.Process]]:
+    (folder / "devices.yaml").write_text("devices: [{count: 64, model: H100, memory: 80Gi}]\n")
     driver = Background(folder, "driver")
-    command = [sys.executable, "-m", "farthing", "node", "--node-name", NODE, "--kubeconfig", str(kubeconfig)]
-    command += [
-        "--kubelet-dir",
-        str(folder),
-        "--cdi-dir",
-        str(folder / "cdi"),
-        "--simulated",
-        str(folder / "devices.yaml"),
-    ]
-    driver.start(command)
+    command = [sys.executable, "-m", "farthing.node", "--node-name", NODE, "--kubeconfig", str(kubeconfig)]
+    command += ["--kubelet-dir", str(folder), "--cdi-dir", str(folder / "cdi")]
+    driver.start([*command, "--simulated", str(folder / "devices.yaml")])
     socket = folder / "plugins" / DRIVER / "dra.sock"
     while not socket.exists():
         await asyncio.sleep(0.1)
     process = driver.process()
     assert process  # noqa: S101
+    await asyncio.sleep(2)
     async with grpc.aio.insecure_channel(f"unix://{socket}") as channel:
-        single = [await timed(channel, claim) for claim in wanted[:10]]
-        burst = sorted(await asyncio.gather(*(timed(channel, claim) for claim in wanted[10:])))
-    await asyncio.sleep(3)
-    print(f"one by one: {1000 * sorted(single)[5]:.1f} ms in the middle")
-    print(f"burst of {len(burst)}: p50 {1000 * burst[len(burst) // 2]:.0f} ms, p99 {1000 * burst[-1]:.0f} ms")
-    print(
-        f"memory: {process.memory_info().rss / 2**20:.0f} MiB resident, {process.memory_full_info().uss / 2**20:.0f} own"
-    )
+        yield channel, process
     driver.stop()
 
 
+async def measure(kubeconfig: Path, folder: Path) -> None:
+    async with Connection.from_kubeconfig(kubeconfig) as connection:
+        await connection.create("/api/v1/nodes", {"metadata": {"name": NODE}})
+        unseen = await allocated(connection, range(BURST))
+        async with driver_on(kubeconfig, folder) as (channel, process):
+            single = sorted([await timed(channel, claim) for claim in unseen[:SINGLE]])
+            print(f"one by one, asked for: {1000 * single[SINGLE // 2]:.1f} ms in the middle")
+            asked = await burst(channel, process, unseen[SINGLE:], "each asked for")
+            await asyncio.sleep(3)
+            seen = await allocated(connection, range(BURST, 2 * BURST + SINGLE))
+            await asyncio.sleep(1)
+            single = sorted([await timed(channel, claim) for claim in seen[:SINGLE]])
+            print(f"one by one, seen: {1000 * single[SINGLE // 2]:.1f} ms in the middle")
+            known = await burst(channel, process, seen[SINGLE:], "all seen")
+            print(f"the second takes {known / asked:.2f} of the first")
+            await asyncio.sleep(3)
+            before = cpu(process)
+            await allocated(connection, range(1000, 1000 + STRANGERS), "another")
+            spent = 1e6 * (cpu(process) - before) / STRANGERS
+            print(f"a claim of another node: {spent:.0f} us of the driver's CPU, at two changes")
+            memory = process.memory_full_info()
+            print(f"memory: {memory.rss / 2**20:.0f} MiB resident, {memory.uss / 2**20:.0f} own")
+
+
 if __name__ == "__main__":
-    with running_cluster() as cluster, tempfile.TemporaryDirectory(prefix="fb-") as where:
+    place = MEMORY if MEMORY.is_dir() else None
+    with running_cluster() as cluster, tempfile.TemporaryDirectory(prefix="fb-", dir=place) as where:
         asyncio.run(measure(cluster.kubeconfig, Path(where)))

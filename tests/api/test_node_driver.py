@@ -1,5 +1,8 @@
 """A node driver may write of its own node and of nothing else; its manifest is one that Kubernetes takes."""
 
+import asyncio
+import time
+
 import pytest
 import yaml
 
@@ -7,8 +10,12 @@ from farthing.api.manifests import node_driver
 from farthing.api.names import NAMESPACE, NODE
 from farthing.kube.connection import Connection
 from farthing.model.errors import FarthingError
+from farthing.node.claims import ClaimWatch
+from farthing.node.share import ClaimName
+from tests.api.objects import claims, eventually
 
 pytestmark = pytest.mark.cluster
+REQUEST = {"name": "gpu", "exactly": {"deviceClassName": "x"}}
 SLICES = "/apis/resource.k8s.io/v1/resourceslices"
 
 
@@ -53,6 +60,26 @@ async def test_it_cannot_delete_the_slices_of_another_node(admin, driver):
             await driver.delete(f"{SLICES}/other-x")
     finally:
         await admin.delete(f"{SLICES}/other-x")
+
+
+async def test_it_sees_what_claims_of_its_node_were_given_without_asking(driver, spoke, admin, namespace):
+    seen = ClaimWatch(driver, "mine", time.monotonic)
+    watching = asyncio.create_task(seen.run())
+    path = f"{claims(namespace)}/c"
+    body = {"metadata": {"name": "c"}, "spec": {"devices": {"requests": [REQUEST]}}}
+    claim = await admin.create(claims(namespace), body)
+    result = {"request": "gpu", "driver": "gpu.farthing.dev", "pool": "mine", "device": "gpu-0"}
+    claim["status"] = {"allocation": {"devices": {"results": [result]}}}
+    await spoke.replace(f"{path}/status", claim)
+    numbers = iter(range(1000))
+
+    async def known():
+        await admin.patch(path, {"metadata": {"labels": {"n": str(next(numbers))}}})  # a watch begins at now
+        return seen.get(ClaimName(namespace, "c", claim["metadata"]["uid"]))
+
+    found = await eventually(known)
+    assert found["status"]["allocation"]["devices"]["results"] == [result]
+    watching.cancel()
 
 
 @pytest.mark.parametrize("path", ["/api/v1/secrets", "/api/v1/pods", "/api/v1/namespaces"])

@@ -29,6 +29,7 @@ _REFUSING: Final = (
     "15-vendor-limits",
     "16-keeps",
     "17-node-slices",
+    "18-claim-configs",
 )
 _CHANGING: Final = ("20-claim-protection", "21-pods-that-ask", "23-own-claims")
 

@@ -4,7 +4,7 @@ The order of one preparation: record "preparing", open the shares, write the CDI
 backwards, the record last. So everything that may be left over has a record, and every step may be done twice.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -32,28 +32,24 @@ class Hands:
 
     def prepare(self, name: ClaimName, wanted: tuple[Share, ...] | None) -> Record:
         """Make ready what the claim wants; None: nobody can say what it wants. Raises FarthingError."""
-        record = self.checkpoint.get(name.uid)
-        if record and self._stands(record) and wanted in (None, record.shares):
-            return self._renewed(record, wanted)
-        if wanted is None:
-            raise TransientError(f"claim {name} is not prepared, and the API server cannot be asked about it")
-        if record:
-            self.undo(record)
-        reason = refusal(wanted, self.others(wanted), self.inventory)
-        if reason is not None:
-            raise BesideError(str(reason))
-        return self.do(Record(name, wanted, "preparing"))
+        (done,) = self.prepare_all([(name, wanted)])
+        if isinstance(done, Exception):
+            raise done
+        return done
+
+    def prepare_all(self, claims: Sequence[tuple[ClaimName, tuple[Share, ...] | None]]) -> list[Record | Exception]:
+        """The same for many, each of another uid: the answers in their order, with two writes for all of them."""
+        begun: dict[str, Record] = {}
+        answers = [self._begin(name, wanted, begun) for name, wanted in claims]
+        outcomes = self._finish(list(begun.values()))
+        return [outcomes.get(name.uid, answer) for (name, _), answer in zip(claims, answers, strict=True)]
 
     def do(self, record: Record) -> Record:
-        self.checkpoint.put(record)
-        try:
-            self.cdi.write(record.claim.uid, self._open(record.shares))
-            done = Record(record.claim, record.shares, "prepared")
-            self.checkpoint.put(done)
-        except FarthingError:
-            self.undo(record)
-            raise
-        return done
+        """Make ready what nothing speaks against."""
+        outcome = self._finish([record])[record.claim.uid]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     def undo(self, record: Record) -> None:
         """Take back whatever is there of a claim."""
@@ -72,8 +68,8 @@ class Hands:
         devices = {share.device for share in shares}
         return [record for record in self.checkpoint if any(share.device in devices for share in record.shares)]
 
-    def refresh(self) -> tuple[str, ...]:
-        """See what another driver did, and clear what is of a former boot. Returns the uids of spoiled records."""
+    def refresh(self) -> int:
+        """See what another driver did, and clear what is of a former boot. Returns how many records were spoiled."""
         lost = self.checkpoint.refresh()
         for uid in lost.former:
             self.cdi.remove(uid)
@@ -87,6 +83,60 @@ class Hands:
         if any(self.checkpoint.get(uid) is None for uid in self.cdi.there()):
             return ()
         return self.vendor.tidy(tuple(share for record in self.checkpoint for share in record.shares))
+
+    # Steps --------------------------------------------------------------------------------------------------------
+
+    def _begin(self, name: ClaimName, wanted: tuple[Share, ...] | None, begun: dict[str, Record]) -> Record | Exception:
+        """What is there already, or why it cannot be; what is to be done goes into `begun`."""
+        try:
+            record = self.checkpoint.get(name.uid)
+            if record and self._stands(record) and wanted in (None, record.shares):
+                return self._renewed(record, wanted)
+            if wanted is None:
+                raise TransientError(f"claim {name} is not prepared, and the API server cannot be asked about it")
+            if record:
+                self.undo(record)
+            beside = [*self.others(wanted), *(share for one in begun.values() for share in one.shares)]
+            reason = refusal(wanted, beside, self.inventory)
+        except FarthingError as error:
+            return error
+        if reason is not None:
+            return BesideError(str(reason))
+        begun[name.uid] = Record(name, wanted, "preparing")
+        return begun[name.uid]
+
+    def _finish(self, begun: Sequence[Record]) -> dict[str, Record | Exception]:
+        """Do what was begun; the outcome for each uid."""
+        if not begun:
+            return {}
+        try:
+            self.checkpoint.put(*begun)
+        except FarthingError as error:
+            return {record.claim.uid: error for record in begun}
+        outcomes = {record.claim.uid: self._ready(record) for record in begun}
+        done = [record for record in outcomes.values() if isinstance(record, Record)]
+        try:
+            if done:
+                self.checkpoint.put(*done)
+        except FarthingError as error:
+            return outcomes | {record.claim.uid: self._taken_back(record, error) for record in done}
+        return outcomes
+
+    def _ready(self, record: Record) -> Record | Exception:
+        try:
+            self.cdi.write(record.claim.uid, self._open(record.shares))
+        except FarthingError as error:
+            return self._taken_back(record, error)
+        except Exception as error:  # noqa: BLE001 -- of one claim; it must not cost the others of its turn theirs
+            return error
+        return Record(record.claim, record.shares, "prepared")
+
+    def _taken_back(self, record: Record, error: FarthingError) -> Exception:
+        try:
+            self.undo(record)
+        except FarthingError as another:
+            return another
+        return error
 
     def _stands(self, record: Record) -> bool:
         return record.state == "prepared" and self.cdi.path(record.claim.uid).exists()

@@ -25,6 +25,8 @@ _log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _POLL_SECONDS: Final = 0.005
+MOST_AT_ONCE: Final = 32
+"""Claims in one turn. A MIG partition may take a second, and kubelet waits for 45."""
 
 Fetch = Callable[[ClaimName], Awaitable[dict[str, Any]]]
 """Reads a claim. Raises NotFoundError where there is none, TransientError where nobody can say."""
@@ -33,7 +35,7 @@ Known = Callable[[ClaimName], dict[str, Any] | None]
 """What is known of a claim without asking."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Turn:
     """One claim that waits for the next turn."""
 
@@ -105,8 +107,11 @@ class Preparer:
             turns: list[_Turn] = []
             try:
                 async with self._locked():
-                    turns, self._waiting = self._waiting, []
-                    await asyncio.to_thread(self._work, turns, loop)
+                    turns = self._next()
+                    claims = [(turn.name, turn.wanted) for turn in turns]
+                    answers: Sequence[Record | Exception] = await asyncio.to_thread(self.hands.prepare_all, claims)
+                for turn, answer in zip(turns, answers, strict=True):
+                    _answer(turn.answer, answer)
             except BaseException as error:
                 if not turns:
                     turns, self._waiting = self._waiting, []
@@ -115,14 +120,12 @@ class Preparer:
                 if not isinstance(error, Exception):
                     raise
 
-    def _work(self, turns: Sequence[_Turn], loop: asyncio.AbstractEventLoop) -> None:
-        """One turn, in a thread; each claim is answered as soon as it is done."""
-        for turn in turns:
-            try:
-                done: Record | Exception = self.hands.prepare(turn.name, turn.wanted)
-            except Exception as error:  # noqa: BLE001 -- of one claim, and told to whoever asked for it
-                done = error
-            loop.call_soon_threadsafe(_answer, turn.answer, done)
+    def _next(self) -> list[_Turn]:
+        """Who is next: no claim twice, and not so many that the first waits for long."""
+        first = {turn.name.uid: turn for turn in reversed(self._waiting)}
+        chosen = [turn for turn in self._waiting if first[turn.name.uid] is turn][:MOST_AT_ONCE]
+        self._waiting = [turn for turn in self._waiting if turn not in chosen]
+        return chosen
 
     # Steps --------------------------------------------------------------------------------------------------------
 
@@ -187,8 +190,8 @@ class Preparer:
             while not _hold(descriptor):  # noqa: ASYNC110 -- another process holds it
                 await asyncio.sleep(_POLL_SECONDS)
             try:
-                for uid in self.hands.refresh():
-                    _log.error("checkpoint is corrupt and was moved aside", uid=uid)
+                if spoiled := self.hands.refresh():
+                    _log.error("records are corrupt and were moved aside", records=spoiled)
                 yield
             finally:
                 fcntl.flock(descriptor, fcntl.LOCK_UN)

@@ -1,5 +1,6 @@
 """A node driver's parts without kubelet and without hardware: claims as the API server shows them, devices as values."""
 
+import json
 import shutil
 import subprocess
 from dataclasses import dataclass, field
@@ -108,9 +109,16 @@ class Rig:
         hands = Hands(self.bench, checkpoint, Cdi(self.folder / "cdi"), self.bench.look())
         return Preparer(hands, self.fetch, DRIVER, NODE, self.folder / "serialize.lock", self.seen.get)
 
+    @property
+    def journal(self) -> Path:
+        return self.folder / "claims" / "journal"
+
     def left(self) -> list[str]:
-        """What lies on the disk for claims."""
-        return sorted(p.name for part in ("claims", "cdi") for p in (self.folder / part).glob("*"))
+        """What lies on the disk for claims: records, by claim and state, and CDI files."""
+        lines = self.journal.read_bytes().splitlines() if self.journal.exists() else []
+        records = [json.loads(line) for line in lines if line.strip()]
+        last = {record["claim"]["name"]: record["state"] for record in records}
+        return sorted([*map(" ".join, last.items()), *(path.name for path in (self.folder / "cdi").glob("*"))])
 
 
 @pytest.fixture
