@@ -106,7 +106,7 @@ def node(
 def _vendor(chosen: VendorName, simulated: Path | None, node_name: str) -> Vendor:
     """The hardware behind the seam, where it takes no settings."""
     if chosen is VendorName.amd:
-        return Amd()
+        return Amd(stamp)
     if simulated is None:
         raise InvalidError("--simulated", "is missing; expected a YAML file of the devices to simulate")
     return Simulated(simulated, node_name, stamp)

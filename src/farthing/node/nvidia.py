@@ -24,28 +24,37 @@ from farthing.node.devices import Device, Edits, Inventory, Sample, Trouble
 from farthing.node.limits import MPS_LEVELS, needs_daemon
 from farthing.node.mps import MpsDaemons
 from farthing.node.nvidia_health import Health
+from farthing.node.nvidia_links import Links, bus_id
 from farthing.node.nvidia_mig import Partitions
 from farthing.node.nvidia_profiles import text
 from farthing.node.share import Share
+from farthing.node.topology import DOMAIN, place_of
 
 _log = structlog.get_logger(__name__)
 
-DOMAIN: Final = "resource.kubernetes.io"
-MINORS: Final = Path("/proc/driver/nvidia-caps/mig-minors")
+MINORS: Final = "proc/driver/nvidia-caps/mig-minors"
 COMMON_NODES: Final = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools")
 _PROFILE: Final = re.compile(r"MIG (\d+g\.\d+gb(?:\+\w+)?)$")
 _MODEL: Final = re.compile(r"\b(A\d+|H\d+|B\d+|GB\d+|GH\d+|L\d+S?|V\d+|P\d+|T\d+)\b")
 
 
 class Nvidia:
-    """The GPUs of this machine. Without `mps`, `soft` and `hard` are not offered; without `mig`, nothing is cut."""
+    """The GPUs of this machine. Without `mps`, `soft` and `hard` are not offered; without `mig`, nothing is cut.
+
+    `root` stands for `/` in tests.
+    """
 
     def __init__(
-        self, mps: MpsDaemons | None, mig: Partitions | None, stamp: Callable[[], str], minors: Path = MINORS
+        self,
+        mps: MpsDaemons | None,
+        mig: Partitions | None,
+        stamp: Callable[[], str],
+        root: Path = Path("/"),
     ) -> None:
         self._mps = mps
         self._mig = mig
-        self._minors = minors
+        self._root = root
+        self._links = Links()
         self._health = Health(stamp)
         self._seen = Inventory()
         with _foreign("NVML cannot be used; is the NVIDIA driver installed?"):
@@ -68,7 +77,7 @@ class Nvidia:
                 answered.add(pynvml.nvmlDeviceGetMinorNumber(handle))
             except pynvml.NVMLError as error:
                 _log.error("a GPU does not answer", number=number, error=str(error))
-        devices += self._lost(answered)
+        devices = [*self._linked(devices), *self._lost(answered)]
         counters |= {name: self._seen.counters[name] for d in devices if (name := d.parent) not in counters and name}
         if self._mps:
             for name in self._mps.tend():
@@ -117,16 +126,16 @@ class Nvidia:
             return str(device.attributes["uuid"]), [gpu]
         if device.parent and self._mig:
             live = self._mig.open(device, share.claim.uid)
-            return live.uuid, [gpu, *mig_nodes(minor, live.group, live.compute, self._minors)]
+            return live.uuid, [gpu, *mig_nodes(minor, live.group, live.compute, self._root / MINORS)]
         a = device.attributes
         group, compute = int(str(a["gpuInstance"])), int(str(a["computeInstance"]))
-        return str(a["uuid"]), [gpu, *mig_nodes(minor, group, compute, self._minors)]
+        return str(a["uuid"]), [gpu, *mig_nodes(minor, group, compute, self._root / MINORS)]
 
     def _gpu(self, handle: Any, driver: str) -> Inventory:
         uuid = text(pynvml.nvmlDeviceGetUUID(handle))
         minor = pynvml.nvmlDeviceGetMinorNumber(handle)
         troubles = self._health.of(handle, uuid)
-        attributes = _attributes(handle, uuid, minor, driver)
+        attributes = _attributes(handle, uuid, minor, driver, self._root)
         if _in_mig_mode(handle):
             found = self._partitions(handle, minor, attributes)
             return replace(found, devices=tuple(replace(one, troubles=troubles) for one in found.devices))
@@ -149,6 +158,17 @@ class Nvidia:
         offered, foreign = self._mig.offered(handle, minor, attributes, before, (group for group, _ in cut))
         return Inventory((*(device for group, device in cut if group in foreign), *offered.devices), offered.counters)
 
+    def _linked(self, devices: Sequence[Device]) -> Iterator[Device]:
+        """The devices, each with the NVLink domain of its GPU. MIG does not go over NVLink."""
+        whole = {str(d.attributes[f"{DOMAIN}/pciBusID"]): d for d in devices if d.attributes["type"] == "gpu"}
+        with _foreign("NVLink cannot be looked at"):
+            handles = {bus: pynvml.nvmlDeviceGetHandleByUUID(d.attributes["uuid"]) for bus, d in whole.items()}
+            domains = self._links.domains(handles)
+        for device in devices:
+            bus = str(device.attributes[f"{DOMAIN}/pciBusID"])
+            own = {"nvlinkDomain": domains[bus]} if bus in domains and device is whole.get(bus) else {}
+            yield replace(device, attributes={**device.attributes, **own})
+
     def _lost(self, answered: set[Attribute]) -> Iterator[Device]:
         """What was here at the last look and whose GPU does not answer now: it has fallen off the bus."""
         for device in self._seen.devices:
@@ -160,10 +180,10 @@ def _without_lost(troubles: Sequence[Trouble]) -> list[Trouble]:
     return [trouble for trouble in troubles if trouble.name != "lost"]
 
 
-def _attributes(handle: Any, uuid: str, minor: int, driver: str) -> dict[str, Attribute]:
+def _attributes(handle: Any, uuid: str, minor: int, driver: str, root: Path) -> dict[str, Attribute]:
     name = text(pynvml.nvmlDeviceGetName(handle))
     major, lesser = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
-    bus = text(pynvml.nvmlDeviceGetPciInfo(handle).busId).lower()[-12:]
+    bus = bus_id(pynvml.nvmlDeviceGetPciInfo(handle))
     found = _MODEL.search(name)
     return {
         "vendor": "nvidia",
@@ -173,7 +193,7 @@ def _attributes(handle: Any, uuid: str, minor: int, driver: str) -> dict[str, At
         "minor": minor,
         "driverVersion": Version(_semantic(driver)),
         "cudaComputeCapability": Version(f"{major}.{lesser}.0"),
-        f"{DOMAIN}/pciBusID": bus,
+        **place_of(bus, root),
     }
 
 

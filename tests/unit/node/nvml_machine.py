@@ -66,7 +66,9 @@ class Machine:
         self.write()
         names = [f"gpu{g}/gi{i}/{end}access" for g in range(4) for i in range(1, 15) for end in ("", "ci0/")]
         minors = [f"{name} {number}" for number, name in enumerate(names)]
-        (folder / "mig-minors").write_text("\n".join(minors))
+        table = folder / "root/proc/driver/nvidia-caps/mig-minors"
+        table.parent.mkdir(parents=True)
+        table.write_text("\n".join(minors))
         self._environment = {
             **os.environ,
             "LD_LIBRARY_PATH": str(library),

@@ -28,7 +28,7 @@ class Probe:
 
     def __init__(self):
         mps = MpsDaemons(FOLDER / "mps", sys.argv[3], own_shm=False) if sys.argv[1] == "mps" else None
-        self.vendor = Nvidia(mps, Partitions(FOLDER / "mig"), lambda: "T", FOLDER / "mig-minors")
+        self.vendor = Nvidia(mps, Partitions(FOLDER / "mig"), lambda: "T", FOLDER / "root")
         self.hands = Hands(self.vendor, Checkpoint(FOLDER / "claims", "boot"), Cdi(FOLDER / "cdi"))
         self.driver = Preparer(self.hands, self.fetch, "gpu.farthing.dev", "n1", FOLDER / "lock")
 

@@ -132,3 +132,46 @@ def test_a_gpu_whose_instances_are_all_gone_is_not_lost(start):
     del machine.state["gpu1"]["mig0"], machine.state["gpu1"]["mig1"]
     machine.write()
     assert set(machine.ask("look")) == {"gpu-0", "gpu-2"}
+
+
+def test_where_a_gpu_sits_is_told_under_kubernetes_names(start, tmp_path):
+    machine = start()
+    device = tmp_path / "root/sys/devices/pci0000:17/0000:17:01.0/0000:1b:00.0"
+    device.mkdir(parents=True)
+    (device / "numa_node").write_text("1\n")
+    bus = tmp_path / "root/sys/bus/pci/devices"
+    bus.mkdir(parents=True)
+    (bus / device.name).symlink_to(device)
+    attributes = machine.ask("look")["gpu-0"]["attributes"]
+    assert attributes["resource.kubernetes.io/pcieRoot"] == "pci0000:17"
+    assert attributes["resource.kubernetes.io/numaNode"] == 1
+
+
+def gpu(number, **links):
+    bus = f"00000000:{number:02X}:00.0"
+    return {
+        "uuid": f"GPU-{number}",
+        "name": "NVIDIA H100",
+        "minor": number,
+        "capability": "9.0",
+        "memory": 1 << 36,
+        "bus": bus,
+        **links,
+    }
+
+
+def nvlinks(machine):
+    return [device["attributes"].get("nvlinkDomain") for _, device in sorted(machine.ask("look").items())]
+
+
+def test_gpus_that_nvlink_connects_are_one_domain(start):
+    machine = start()
+    first, second = "00000000:00:00.0", "00000000:01:00.0"
+    machine.add(gpu(0, link0=second, link3=second), gpu(1, link0=first), gpu(2), gpu(3, link0="00000000:7F:00.0"))
+    assert nvlinks(machine) == ["0000:00:00.0", "0000:00:00.0", None, None]
+
+
+def test_gpus_on_switches_are_one_domain(start):
+    machine = start()
+    machine.add(*(gpu(number, link0="switch") for number in range(3)), gpu(3))
+    assert nvlinks(machine) == ["0000:00:00.0"] * 3 + [None]

@@ -427,3 +427,26 @@ int nvmlComputeInstanceDestroy(handle h) {
     store_cut(count);
     return SUCCESS;
 }
+
+/* NVLink: gpuN.linkK=the other end's bus id, or `switch`. */
+static const char *link_of(handle h, unsigned link) {
+    char key[16];
+    snprintf(key, sizeof key, "link%u", link);
+    return of(h, key);
+}
+int nvmlDeviceGetNvLinkState(handle h, unsigned link, unsigned *active) {
+    if (!of(h, "link0")) return NOT_SUPPORTED;
+    *active = link_of(h, link) != NULL;
+    return SUCCESS;
+}
+int nvmlDeviceGetNvLinkRemoteDeviceType(handle h, unsigned link, unsigned *type) {
+    const char *end = link_of(h, link);
+    *type = end && !strcmp(end, "switch") ? 2 : 0;
+    return end ? SUCCESS : NOT_SUPPORTED;
+}
+int nvmlDeviceGetNvLinkRemotePciInfo_v2(handle h, unsigned link, struct pci *out) {
+    const char *end = link_of(h, link);
+    memset(out, 0, sizeof *out);
+    if (end) snprintf(out->busId, sizeof out->busId, "%s", end);
+    return end ? SUCCESS : NOT_SUPPORTED;
+}
