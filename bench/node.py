@@ -6,6 +6,7 @@ watch has seen. Machines are noisy: read the ratio, and the CPU time.
 """
 
 import asyncio
+import subprocess
 import sys
 import tempfile
 import time
@@ -20,11 +21,13 @@ from farthing.kube.connection import Connection
 from farthing.local.processes import Background
 from farthing.node.wire import dra_v1_pb2
 from tests.clusters import running_cluster
+from tests.unit.node.nvml_machine import Machine, gpu
 
 BURST, SINGLE, STRANGERS = 100, 20, 1000
 DRIVER, NODE = "gpu.farthing.dev", "bench-0"
 SERVICE = "/k8s.io.kubelet.pkg.apis.dra.v1.DRAPlugin"
 CLAIMS_PATH = "/apis/resource.k8s.io/v1/namespaces/default/resourceclaims"
+GPUS, LOOK_SECONDS = 8, 15.0
 MEMORY = Path("/dev/shm")  # noqa: S108 -- CDI files are in /run on a real node, which is memory, too
 
 
@@ -130,7 +133,33 @@ async def measure(kubeconfig: Path, folder: Path) -> None:
             print(f"memory: {memory.rss / 2**20:.0f} MiB resident, {memory.uss / 2**20:.0f} own")
 
 
+def sampling() -> None:
+    """What it costs to see who uses how much: 8 GPUs, 7 processes on each, through NVIDIA's binding and our double."""
+    pids = psutil.pids()[-7 * GPUS :]
+    with tempfile.TemporaryDirectory() as where:
+        library = Path(where)
+        source = Path(__file__).parents[1] / "tests/unit/node/nvml/nvml.c"
+        subprocess.run(
+            ["gcc", "-O2", "-shared", "-fPIC", "-o", str(library / "libnvidia-ml.so.1"), str(source)], check=True
+        )
+        machine = Machine(library, library, mps=False)
+        machine.add(
+            *(
+                {**gpu(number), "process": " ".join(f"{p},1048576,5" for p in pids[number::GPUS])}
+                for number in range(GPUS)
+            )
+        )
+        found = machine.ask("cost", 40)
+        machine.end()
+    part = 100 * found["seconds"] / LOOK_SECONDS
+    print(
+        f"use of {GPUS} GPUs and {found['shares']} shares: {1000 * found['seconds']:.1f} ms of CPU, every"
+        f" {LOOK_SECONDS:.0f} s: {part:.2f} % of a core"
+    )
+
+
 if __name__ == "__main__":
+    sampling()
     place = MEMORY if MEMORY.is_dir() else None
     with running_cluster() as cluster, tempfile.TemporaryDirectory(prefix="fb-", dir=place) as where:
         asyncio.run(measure(cluster.kubeconfig, Path(where)))

@@ -204,7 +204,9 @@ def _load(line: bytes) -> tuple[Record, str]:
     if body["version"] != VERSION:
         raise ValueError(f"version {body['version']} is not known")
     claim = ClaimName(**body["claim"])
-    shares = tuple(replace(Share(**s), claim=claim, pods=tuple(s["pods"])) for s in body["shares"])
+    shares = tuple(
+        replace(Share(**s), claim=claim, pods=tuple(s["pods"]), users=tuple(s["users"])) for s in body["shares"]
+    )
     return Record(claim, shares, body["state"]), body["boot"]
 
 

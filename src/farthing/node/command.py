@@ -67,6 +67,10 @@ def node(
     metrics_port: Annotated[
         int, typer.Option("--metrics-port", min=0, max=65535, help="Port of the metrics; 0: none are served.")
     ] = 0,
+    dcgm_names: Annotated[
+        bool,
+        typer.Option("--dcgm-names", help="Show use under dcgm-exporter's names, too; not where it runs as well."),
+    ] = False,
     log: Annotated[LogFormat, typer.Option("--log", help="Lines for people, or JSON.")] = LogFormat.text,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log details, too.")] = False,
 ) -> None:
@@ -92,6 +96,7 @@ def node(
         sweep_seconds=sweep_seconds,
         metrics_host=metrics_address,
         metrics_port=metrics_port,
+        dcgm_names=dcgm_names,
     )
     chosen = VendorName.simulated if simulated else vendor
     if chosen is VendorName.nvidia:

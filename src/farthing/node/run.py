@@ -59,6 +59,7 @@ class Settings:
     sweep_seconds: float = 300.0
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
+    dcgm_names: bool = False
 
 
 def stamp() -> str:
@@ -106,7 +107,7 @@ class Driver:
         self._vendor = vendor
         self._connection = connection
         self._reports: asyncio.Queue[tuple[Record, str]] = asyncio.Queue()
-        self.metrics = NodeMetrics()
+        self.metrics = NodeMetrics(dcgm=settings.dcgm_names, node=settings.node)
         self.publisher = Publisher(connection, settings.node, OWN_DRIVER)
         self.health = HealthBoard()
         self.hands = Hands(vendor, Checkpoint(sockets.folder / "claims", boot), Cdi(settings.cdi))

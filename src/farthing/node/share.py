@@ -39,7 +39,8 @@ class Share:
     """A part of one device, held by one claim. `memory` in bytes, `compute` in milli-GPU; None: the whole device's.
 
     `team` is whom the share belongs to: at `soft`, `hard` and `shared` a device serves one team at a time. `pods` are
-    the uids of those that the claim was reserved for when it was read; they come and go, and the share is the same.
+    the uids of those that the claim was reserved for when it was read, `users` their names; they come and go, and the
+    share is the same.
     """
 
     claim: ClaimName
@@ -52,6 +53,7 @@ class Share:
     compute: int | None = None
     admin: bool = False
     pods: tuple[str, ...] = field(default=(), compare=False)
+    users: tuple[str, ...] = field(default=(), compare=False)
 
 
 def shares_of(claim: dict[str, Any], driver: str, pool: str) -> tuple[Share, ...]:
@@ -69,7 +71,8 @@ def shares_of(claim: dict[str, Any], driver: str, pool: str) -> tuple[Share, ...
     strange = sorted({r["pool"] for r in mine} - {pool})
     if strange:
         raise InvalidError(f"claim {name}", f"was given devices of {', '.join(strange)}, and this is {pool}")
-    pods = tuple(sorted(user["uid"] for user in claim["status"].get("reservedFor") or [] if user["resource"] == "pods"))
+    reserved = [user for user in claim["status"].get("reservedFor") or [] if user["resource"] == "pods"]
+    pods = sorted((user["uid"], user["name"]) for user in reserved)
     terms = (_terms(name, devices.get("config") or [], driver, result) for result in mine)
     return tuple(_share(name, result, level, team, pods) for result, (level, team) in zip(mine, terms, strict=True))
 
@@ -109,7 +112,7 @@ def _text(name: ClaimName, field: str, value: object) -> str:
     return value
 
 
-def _share(name: ClaimName, result: dict[str, Any], level: Isolation, team: str, pods: tuple[str, ...]) -> Share:
+def _share(name: ClaimName, result: dict[str, Any], level: Isolation, team: str, pods: list[tuple[str, str]]) -> Share:
     consumed = result.get("consumedCapacity") or {}
     return Share(
         claim=name,
@@ -121,5 +124,6 @@ def _share(name: ClaimName, result: dict[str, Any], level: Isolation, team: str,
         memory=whole_units(str(consumed["memory"])) if "memory" in consumed else None,
         compute=whole_units(str(consumed["compute"])) if "compute" in consumed else None,
         admin=bool(result.get("adminAccess")),
-        pods=pods,
+        pods=tuple(uid for uid, _ in pods),
+        users=tuple(called for _, called in pods),
     )

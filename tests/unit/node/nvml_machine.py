@@ -44,6 +44,20 @@ A100 = {
 }
 
 
+def gpu(number, **more):
+    """A GPU as plain as can be."""
+    bus = f"00000000:{number:02X}:00.0"
+    return {
+        "uuid": f"GPU-{number}",
+        "name": "NVIDIA H100",
+        "minor": number,
+        "capability": "9.0",
+        "memory": 1 << 36,
+        "bus": bus,
+        **more,
+    }
+
+
 def a100(number):
     """An A100 in MIG mode with nothing cut."""
     return {**A100, "uuid": f"GPU-{number}", "minor": number, "bus": f"00000000:{number:02X}:00.0"}

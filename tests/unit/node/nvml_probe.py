@@ -4,9 +4,11 @@ import asyncio
 import dataclasses
 import json
 import sys
+import time
 from pathlib import Path
 
 import structlog
+from prometheus_client import CollectorRegistry, generate_latest
 
 from farthing.model.errors import FarthingError, NotFoundError
 from farthing.node.cdi import Cdi
@@ -17,6 +19,7 @@ from farthing.node.nvidia import Nvidia
 from farthing.node.nvidia_mig import Partitions
 from farthing.node.prepare import Preparer
 from farthing.node.share import shares_of
+from farthing.node.use import UseCollector, uses
 from tests.unit.node.conftest import claim, name
 
 structlog.configure(logger_factory=structlog.WriteLoggerFactory(sys.stderr))
@@ -86,6 +89,22 @@ class Probe:
 
     def sweep(self):
         return [gone.name for gone in asyncio.run(self.driver.sweep())]
+
+    def cost(self, rounds):
+        """Seconds of CPU of one look at who uses how much, with what Prometheus reads of it; a share for each process."""
+        inventory = self.vendor.look()
+        processes = [(sample.device, sample.process) for sample in self.vendor.used()]
+        shares = [
+            shares_of({**claim(n, device, compute=10)}, "gpu.farthing.dev", "n1")[0]
+            for n, (device, _) in enumerate(processes)
+        ]
+        registry, collector = CollectorRegistry(), UseCollector(dcgm=True, node="n1")
+        registry.register(collector)
+        start = time.process_time()
+        for _ in range(int(rounds)):
+            collector.uses = uses(self.vendor.used(), shares, inventory, Path("/proc"))
+            generate_latest(registry)
+        return {"seconds": (time.process_time() - start) / int(rounds), "shares": len(shares)}
 
     def used(self):
         return [dataclasses.asdict(sample) for sample in self.vendor.used()]

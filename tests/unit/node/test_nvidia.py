@@ -5,6 +5,8 @@ It runs in a process of its own, since a library once loaded stays.
 
 import pytest
 
+from tests.unit.node.nvml_machine import gpu
+
 
 def test_gpus_are_found_with_upstreams_attributes(start):
     gpu = start().ask("look")["gpu-0"]
@@ -145,19 +147,6 @@ def test_where_a_gpu_sits_is_told_under_kubernetes_names(start, tmp_path):
     attributes = machine.ask("look")["gpu-0"]["attributes"]
     assert attributes["resource.kubernetes.io/pcieRoot"] == "pci0000:17"
     assert attributes["resource.kubernetes.io/numaNode"] == 1
-
-
-def gpu(number, **links):
-    bus = f"00000000:{number:02X}:00.0"
-    return {
-        "uuid": f"GPU-{number}",
-        "name": "NVIDIA H100",
-        "minor": number,
-        "capability": "9.0",
-        "memory": 1 << 36,
-        "bus": bus,
-        **links,
-    }
 
 
 def nvlinks(machine):

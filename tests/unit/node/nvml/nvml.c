@@ -15,12 +15,12 @@ enum {
 typedef void *handle;
 typedef unsigned long long u64;
 
-static char found[256];
+static char found[1024];
 
 static const char *ask(const char *key) {
     const char *path = getenv("FAKE_NVML");
     FILE *file = path ? fopen(path, "r") : NULL;
-    char line[512];
+    char line[1024];
     const char *answer = NULL;
     size_t length = strlen(key);
     if (!file) return NULL;
@@ -187,32 +187,27 @@ int nvmlEventSetWait_v2(handle set, struct event *out, unsigned milliseconds) {
     return TIMEOUT;
 }
 
-/* Processes: gpuN.process=pid,bytes,percent (one of them is enough here). */
+/* Processes: gpuN.process=pid,bytes,percent and as many more, with blanks between. */
 struct process { unsigned pid; u64 memory; unsigned gi, ci; };
-int nvmlDeviceGetComputeRunningProcesses_v3(handle h, unsigned *count, struct process *out) {
-    const char *value = of(h, "process");
-    unsigned room = *count;
-    struct process one = {0};
-    *count = value ? 1 : 0;
-    if (!value) return SUCCESS;
-    if (!out || room < 1) return SMALL;
-    if (sscanf(value, "%u,%llu", &one.pid, &one.memory) != 2) return UNKNOWN;
-    out[0] = one;
-    return SUCCESS;
-}
 struct sample { unsigned pid; u64 time; unsigned sm, mem, enc, dec; };
-int nvmlDeviceGetProcessUtilization(handle h, struct sample *out, unsigned *count, u64 since) {
+static int processes(handle h, struct process *out, struct sample *used, unsigned *count) {
     const char *value = of(h, "process");
     unsigned room = *count;
-    struct sample one = {0};
-    u64 memory;
-    *count = value ? 1 : 0;
-    if (!value) return NOT_FOUND;
-    if (!out || room < 1) return SMALL;
-    if (sscanf(value, "%u,%llu,%u", &one.pid, &memory, &one.sm) != 3) return UNKNOWN;
-    one.time = 1;
-    out[0] = one;
-    return SUCCESS;
+    *count = 0;
+    for (; value; value = strchr(value, ' ') ? strchr(value, ' ') + 1 : NULL) {
+        unsigned pid, percent;
+        u64 memory;
+        if (sscanf(value, "%u,%llu,%u", &pid, &memory, &percent) != 3) return UNKNOWN;
+        if (out && *count < room) out[*count] = (struct process){.pid = pid, .memory = memory};
+        if (used && *count < room) used[*count] = (struct sample){.pid = pid, .time = 1, .sm = percent};
+        ++*count;
+    }
+    return *count > room ? SMALL : SUCCESS;
+}
+int nvmlDeviceGetComputeRunningProcesses_v3(handle h, unsigned *count, struct process *out) { return processes(h, out, NULL, count); }
+int nvmlDeviceGetProcessUtilization(handle h, struct sample *out, unsigned *count, u64 since) {
+    if (!of(h, "process")) return NOT_FOUND;
+    return processes(h, NULL, out, count);
 }
 
 /* MIG: gpuN.profileK=id,slices,most,sms,copy,dec,enc,jpeg,ofa,MiB,size,name,start start ... */
