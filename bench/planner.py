@@ -111,7 +111,7 @@ def _judged(cell: Cell, trace: str) -> int:
                 writer.writerow(("pod", "node", "gpus"))
                 writer.writerows((pod, node, "+".join(map(str, gpus))) for pod, node, gpus in found.log)
             command = [sys.executable, ORACLE, find_file(NODES, None), find_file(_pods(trace), None), log]
-            answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+            answer = subprocess.run(command, capture_output=True, text=True, check=False)
         print(json.dumps(answer.stdout.strip()), file=sys.stderr)
         accepted += answer.returncode == 0
     return accepted
