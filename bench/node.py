@@ -1,23 +1,27 @@
 """The node driver: bursts of claims prepared over its socket, what it costs, and its memory.
 
-Run `python -m bench.node`. The claims are real objects on a real API server; kubelet is not part of it. One burst is of
+Run `python -m bench.node`; it writes docs/benchmarks-node.md. The claims are real objects on a real API server; kubelet is not part of it. One burst is of
 claims that were allocated before the driver was started, so that it has to ask for each; the other of claims that its
 watch has seen. Machines are noisy: read the ratio, and the CPU time.
 """
 
 import asyncio
+import os
+import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import date
 from pathlib import Path
 
 import grpc
 import psutil
 
 from farthing.kube.connection import Connection
+from farthing.local.pins import KUBERNETES
 from farthing.local.processes import Background
 from farthing.node.wire import dra_v1_pb2
 from tests.clusters import running_cluster
@@ -75,6 +79,33 @@ async def timed(channel: grpc.aio.Channel, claim: dra_v1_pb2.Claim) -> float:
     return taken
 
 
+LINES: list[str] = []
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    LINES.append(f"* {line[0].upper()}{line[1:]}.")
+
+
+def page() -> str:
+    load = psutil.getloadavg()[1]
+    return f"""# Benchmarks of the node driver
+
+Written by `python -m bench.node` on {date.today().isoformat()}: {os.cpu_count()} cores ({platform.machine()}), Python
+{platform.python_version()}, Kubernetes {KUBERNETES}; everything on the one machine, the API server and the caller too, beside
+other work (load average {load:.0f}). Read the ratios and the CPU time.
+
+{chr(10).join(LINES)}
+
+A burst is as many calls at once, each with one claim, as kubelet makes them for as many pods. *Asked for*: the claims were
+allocated before the driver was started, so that it has to get each from the API server. *Seen*: its watch has seen
+them. The records and CDI files are in memory here.
+
+The cost of sampling is that of NVIDIA's binding on a library compiled for the tests, which reads a file at each call; the
+driver looks every 15 s. `Memory` is of the driver with simulated devices after all this.
+"""
+
+
 def cpu(process: psutil.Process) -> float:
     return sum(process.cpu_times()[:2])
 
@@ -84,7 +115,7 @@ async def burst(channel: grpc.aio.Channel, process: psutil.Process, claims: list
     before = cpu(process)
     took = sorted(await asyncio.gather(*(timed(channel, claim) for claim in claims)))
     each = 1000 * (cpu(process) - before) / len(claims)
-    print(
+    say(
         f"burst of {len(claims)}, {what}: p50 {1000 * took[len(took) // 2]:.0f} ms,"
         f" p99 {1000 * took[-1]:.0f} ms; {each:.2f} ms of the driver's CPU each"
     )
@@ -115,22 +146,22 @@ async def measure(kubeconfig: Path, folder: Path) -> None:
         unseen = await allocated(connection, range(BURST))
         async with driver_on(kubeconfig, folder) as (channel, process):
             single = sorted([await timed(channel, claim) for claim in unseen[:SINGLE]])
-            print(f"one by one, asked for: {1000 * single[SINGLE // 2]:.1f} ms in the middle")
+            say(f"one by one, asked for: {1000 * single[SINGLE // 2]:.1f} ms in the middle")
             asked = await burst(channel, process, unseen[SINGLE:], "each asked for")
             await asyncio.sleep(3)
             seen = await allocated(connection, range(BURST, 2 * BURST + SINGLE))
             await asyncio.sleep(1)
             single = sorted([await timed(channel, claim) for claim in seen[:SINGLE]])
-            print(f"one by one, seen: {1000 * single[SINGLE // 2]:.1f} ms in the middle")
+            say(f"one by one, seen: {1000 * single[SINGLE // 2]:.1f} ms in the middle")
             known = await burst(channel, process, seen[SINGLE:], "all seen")
-            print(f"the second takes {known / asked:.2f} of the first")
+            say(f"the second takes {known / asked:.2f} of the first")
             await asyncio.sleep(3)
             before = cpu(process)
             await allocated(connection, range(1000, 1000 + STRANGERS), "another")
             spent = 1e6 * (cpu(process) - before) / STRANGERS
-            print(f"a claim of another node: {spent:.0f} us of the driver's CPU, at two changes")
+            say(f"a claim of another node: {spent:.0f} us of the driver's CPU, at two changes")
             memory = process.memory_full_info()
-            print(f"memory: {memory.rss / 2**20:.0f} MiB resident, {memory.uss / 2**20:.0f} own")
+            say(f"memory: {memory.rss / 2**20:.0f} MiB resident, {memory.uss / 2**20:.0f} own")
 
 
 def sampling() -> None:
@@ -152,7 +183,7 @@ def sampling() -> None:
         found = machine.ask("cost", 40)
         machine.end()
     part = 100 * found["seconds"] / LOOK_SECONDS
-    print(
+    say(
         f"use of {GPUS} GPUs and {found['shares']} shares: {1000 * found['seconds']:.1f} ms of CPU, every"
         f" {LOOK_SECONDS:.0f} s: {part:.2f} % of a core"
     )
@@ -163,3 +194,4 @@ if __name__ == "__main__":
     place = MEMORY if MEMORY.is_dir() else None
     with running_cluster() as cluster, tempfile.TemporaryDirectory(prefix="fb-", dir=place) as where:
         asyncio.run(measure(cluster.kubeconfig, Path(where)))
+    (Path(__file__).parents[1] / "docs" / "benchmarks-node.md").write_text(page(), encoding="utf-8")

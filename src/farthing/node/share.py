@@ -15,6 +15,7 @@ from farthing.model.errors import InvalidError
 from farthing.model.quantity import whole_units
 
 _UID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
+_NAME: Final = re.compile(r"[a-z0-9/-]{0,253}")
 _LEVELS: Final[tuple[Isolation, ...]] = get_args(Isolation)
 
 
@@ -63,6 +64,13 @@ def shares_of(claim: dict[str, Any], driver: str, pool: str) -> tuple[Share, ...
     """
     meta = claim["metadata"]
     name = ClaimName(meta["namespace"], meta["name"], meta["uid"])
+    try:
+        return _shares(name, claim, driver, pool)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InvalidError(f"claim {name}", f"is not shaped as claims are: {type(error).__name__} {error}") from error
+
+
+def _shares(name: ClaimName, claim: dict[str, Any], driver: str, pool: str) -> tuple[Share, ...]:
     allocation = (claim.get("status") or {}).get("allocation")
     if not allocation:
         raise InvalidError(f"claim {name}", "is not allocated")
@@ -112,13 +120,20 @@ def _text(name: ClaimName, field: str, value: object) -> str:
     return value
 
 
+def _named(name: ClaimName, field: str, value: object) -> str:
+    """A name as Kubernetes allows them: it goes into CDI's names and into what a container is told."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise InvalidError(f"claim {name}", f"{field} {value!r} is not a name")
+    return value
+
+
 def _share(name: ClaimName, result: dict[str, Any], level: Isolation, team: str, pods: list[tuple[str, str]]) -> Share:
     consumed = result.get("consumedCapacity") or {}
     return Share(
         claim=name,
-        request=result["request"],
-        device=result["device"],
-        share_id=result.get("shareID") or "",
+        request=_named(name, "request", result["request"]),
+        device=_named(name, "device", result["device"]),
+        share_id=_named(name, "shareID", result.get("shareID") or ""),
         level=level,
         team=team,
         memory=whole_units(str(consumed["memory"])) if "memory" in consumed else None,
