@@ -7,14 +7,17 @@ import pytest
 import yaml
 
 from farthing.api.manifests import node_driver
+from farthing.api.manifests import spoke as spoke_manifest
 from farthing.api.names import NAMESPACE, NODE
 from farthing.kube.connection import Connection
 from farthing.model.errors import FarthingError
 from farthing.node.claims import ClaimWatch
 from farthing.node.share import ClaimName
 from tests.api.objects import claims, eventually
+from tests.unit.node.test_partitions_in_the_cluster import published
 
 pytestmark = pytest.mark.cluster
+IMAGE = "example.org/farthing:1"
 REQUEST = {"name": "gpu", "exactly": {"deviceClassName": "x"}}
 SLICES = "/apis/resource.k8s.io/v1/resourceslices"
 
@@ -88,8 +91,16 @@ async def test_it_reads_nothing_that_it_does_not_need(driver, path):
         await driver.get(path)
 
 
-async def test_its_manifest_is_one_that_kubernetes_takes(admin):
-    manifest = yaml.safe_load(node_driver("example.org/farthing:1"))
-    path = f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets"
-    made = await admin.create(path, manifest, {"dryRun": "All", "fieldValidation": "Strict"})
-    assert made["spec"]["template"]["spec"]["containers"][0]["image"] == "example.org/farthing:1"
+async def test_the_manifests_of_the_programs_are_ones_that_kubernetes_takes(admin):
+    for kind, text in (("daemonsets", node_driver(IMAGE)), ("deployments", spoke_manifest(IMAGE))):
+        path = f"/apis/apps/v1/namespaces/{NAMESPACE}/{kind}"
+        made = await admin.create(path, yaml.safe_load(text), {"dryRun": "All", "fieldValidation": "Strict"})
+        assert made["spec"]["template"]["spec"]["containers"][0]["image"] == IMAGE
+
+
+async def test_the_slices_of_sixteen_gpus_with_partitions_are_ones_that_kubernetes_takes(driver):
+    slices, _ = published(16)
+    for one in slices:
+        one["metadata"].pop("resourceVersion")
+        one["spec"]["nodeName"] = one["spec"]["pool"]["name"] = "mine"
+        await driver.create(SLICES, one, {"dryRun": "All", "fieldValidation": "Strict"})

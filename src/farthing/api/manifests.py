@@ -60,5 +60,10 @@ def node_driver(image: str = "REGISTRY/farthing:VERSION") -> str:
     return rendered("node-driver", {"IMAGE": image})
 
 
+def spoke(image: str = "REGISTRY/farthing:VERSION") -> str:
+    """The Deployment of the spoke as YAML, for those who have an image of it."""
+    return rendered("spoke", {"IMAGE": image})
+
+
 def _dump(found: Iterable[dict[str, Any]]) -> str:
     return yaml.safe_dump_all(found, sort_keys=False, width=120, allow_unicode=True)
