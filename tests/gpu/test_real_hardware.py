@@ -65,22 +65,18 @@ def test_a_hard_share_has_a_daemon_with_its_limits_while_it_is_open(vendor, tmp_
     device = whole(vendor)
     mine = shares(device, "hard")
     vendor.open(mine)
-    (place,) = (tmp_path / "mps").iterdir()
-    environment = {"CUDA_MPS_PIPE_DIRECTORY": str(place / "pipe")}
-    answer = subprocess.run(
-        [CONTROL],
-        input="get_default_active_thread_percentage\n",
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert float(answer.stdout) == 25.0
-    vendor.close(mine, ())
+    try:
+        (place,) = (tmp_path / "mps").iterdir()
+        environment = {"CUDA_MPS_PIPE_DIRECTORY": str(place / "pipe")}
+        assert float(said(environment, "get_default_active_thread_percentage").stdout) == 25.0
+    finally:
+        vendor.close(mine, ())
     assert list((tmp_path / "mps").iterdir()) == []
-    assert subprocess.run(
-        [CONTROL], input="get_server_list\n", env=environment, capture_output=True, text=True, check=False
-    ).returncode
+    assert said(environment, "get_server_list").returncode
+
+
+def said(environment, command):
+    return subprocess.run([CONTROL], input=f"{command}\n", env=environment, capture_output=True, text=True, check=False)
 
 
 def test_a_partition_is_cut_and_undone(vendor):

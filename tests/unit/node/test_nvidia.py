@@ -3,6 +3,7 @@
 It runs in a process of its own, since a library once loaded stays.
 """
 
+import psutil
 import pytest
 
 from tests.unit.node.nvml_machine import gpu
@@ -113,6 +114,22 @@ def test_a_hard_share_has_its_daemon_while_it_is_open(start, tmp_path):
     assert len(list((tmp_path / "mps").iterdir())) == 1
     machine.ask("close hard")
     assert list((tmp_path / "mps").iterdir()) == []
+
+
+def test_a_daemon_outlives_a_driver_that_is_killed_on_the_host(start, tmp_path):
+    """In a container it would not: everything in a container ends with it."""
+    machine = start()
+    machine.ask("look")
+    machine.ask("open", "hard")
+    (place,) = (tmp_path / "mps").iterdir()
+    number = (place / "pipe" / "nvidia-cuda-mps-control.pid").read_text()
+    machine.process.kill()
+    machine.restart()
+    machine.ask("look")
+    machine.ask("open", "hard")
+    assert (place / "pipe" / "nvidia-cuda-mps-control.pid").read_text() == number
+    assert psutil.pid_exists(int(number))
+    machine.ask("close", "hard")
 
 
 def test_a_shared_share_has_none(start, tmp_path):
