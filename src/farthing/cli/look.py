@@ -12,7 +12,7 @@ from pathlib import Path
 
 from farthing.cli.options import connect
 from farthing.kube.connection import Connection
-from farthing.kube.resources import CLAIMS, PROFILES, WATCHED, Resource
+from farthing.kube.resources import CLAIMS, PROFILES, WATCHED, WRITTEN, Resource
 from farthing.kube.watch import Inbox, list_into
 from farthing.model.ask import ask_of_template
 from farthing.model.cluster import Claim, Key, Pod
@@ -82,7 +82,7 @@ async def _read(connection: Connection, resource: Resource, unreadable: list[str
     try:
         await list_into(connection, resource, inbox)
     except NotFoundError as error:
-        if resource is PROFILES or resource.optional:
+        if resource in (PROFILES, *WRITTEN) or resource.optional:
             return []
         if resource.path.startswith(CLAIMS.path.rpartition("/")[0]):
             raise UnsupportedError(
@@ -91,6 +91,8 @@ async def _read(connection: Connection, resource: Resource, unreadable: list[str
             ) from error
         raise
     except PermanentError as error:
+        if resource in WRITTEN:  # roles of earlier versions do not let users see them
+            return []
         if not resource.optional:
             raise
         unreadable.append(f"{resource.path} cannot be read and is left out: {error}")

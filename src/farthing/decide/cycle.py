@@ -1,12 +1,12 @@
 """One decision: a Snapshot in, a Plan out. Read this first.
 
-1. take back what cannot be used
+1. take back what cannot be used, and stop what a spent budget says is to end
 2. place pods that devices are kept for, and close to everybody else what they still wait for
 3. mend pods that were bound away from their shares
 4. put those who wait in order, and see which of them are placed jointly; where there are teams, take turns (`turns`)
 5. let go of pods that want nothing of ours, and make the templates that others lack
 6. hold what cannot be read or is not supported
-7. place what fits, taking it off what is left, and hold the rest with the reason; a gang is placed whole or not at all
+7. place what fits and its team can pay, taking it off what is left, and hold the rest with the reason; gangs go whole
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 
 from farthing.decide.barren import Barren
+from farthing.decide.budget import Purse
 from farthing.decide.domains import near
 from farthing.decide.draft import Draft
 from farthing.decide.gang import GATHER_SECONDS, Asking, by_gang, gathering, place_together, starters, starts_together
@@ -70,6 +71,7 @@ def decide(snapshot: Snapshot) -> Decision:
     effects = list(releases(snapshot))
     going_back = {effect.claim.key for effect in effects if isinstance(effect, Release)}
     cycle = _Cycle(snapshot)
+    effects += cycle.purse.stops()
     there = [w for w in snapshot.waiting if not any(claim.key in going_back for claim in w.claims)]
     cycle.gangs = by_gang(in_order(w for w in there if w.gang is not None and starts_together(w)))
     for waiting in in_order(w for w in there if w.pod.uid in cycle.kept):
@@ -88,6 +90,7 @@ class _Cycle:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.draft = Draft.of(snapshot)
+        self.purse = Purse(snapshot)
         self.promised: set[Key] = set()
         self.failed: dict[object, Reason] = {}
         self.templates = set(snapshot.templates)
@@ -105,6 +108,7 @@ class _Cycle:
         self.stuck: list[Stuck] = []
         self.soon = Soon(snapshot.leaving)
         self.barren = Barren()
+        self.refused: dict[str, Reason] = {}
 
     def turns(self, waiting: list[Waiting]) -> Iterator[Waiting]:
         """Who is next, one after the other."""
@@ -147,7 +151,7 @@ class _Cycle:
         """Why an ask, or one just like it, found no place in this cycle."""
         if waiting.gang is not None and starts_together(waiting):
             return self.apart.get(waiting.gang.key)
-        return self.failed.get(self._question(waiting, None))
+        return self.refused.get(waiting.pod.uid) or self.failed.get(self._question(waiting, None))
 
     def _foregone(self, waiting: Waiting) -> Reason | None:
         """What is known of a pod without looking any closer: those in front of it, or just like it, found no place."""
@@ -212,7 +216,7 @@ class _Cycle:
             yield from self._missing_templates(mate.pod)
             ours = tuple(claim for claim in mate.claims if claim.ours)
             reason = self.behind.get(mate.pod.uid) or obstacle(self.snapshot, self.governor, mate, ours)
-            reason = reason or self._shared(ours, ready)
+            reason = reason or self._shared(ours, ready) or self.purse.objection(mate, needs_lacking(mate))
             if reason is not None:
                 yield from _hold(mate.pod, reason)
             elif mate.complete:
@@ -242,8 +246,10 @@ class _Cycle:
         return Reason(Why.UNSUPPORTED, sentence)
 
     def _asking(self, waiting: Waiting) -> Asking:
-        within = self._within(waiting, held(waiting))
-        return Asking(waiting, needs_lacking(waiting), within, self._question(waiting, within))
+        needs, within = needs_lacking(waiting), self._within(waiting, held(waiting))
+        affordable = self.purse.affordable(waiting, needs) if waiting.pod.gated else None
+        question = self._question(waiting, within, affordable)
+        return Asking(waiting, needs, _both(within, affordable), question)
 
     def _all_placed(self, gang: Gang, asking: list[Asking]) -> list[Effect] | Reason:
         """Everybody's effects, or why they cannot all start. Gangs that ask alike fail alike."""
@@ -274,26 +280,41 @@ class _Cycle:
                 node = node_of(self.draft.fleet, has[0])
                 yield Place(pod, node, (), _placed(node, [claim.allocation for claim in has if claim.allocation]))
             return
+        objection = self.purse.objection(waiting, needs_lacking(waiting)) if pod.gated else None
+        found = objection or self._found(waiting, has)
+        if isinstance(found, Placement):
+            settle(self.governor, self.draft, waiting, found)
+            yield self._written(waiting, found)
+            return
+        self.refused[pod.uid] = found
+        self._stuck(found, [waiting])
+        yield from (Release(claim, found) for claim in has)
+        yield from _hold(pod, found)
+
+    def _found(self, waiting: Waiting, has: tuple[Claim, ...]) -> Placement | Reason:
+        """Where a pod gets what it lacks, or why nowhere. What found no place is not looked for again for its like."""
+        needs, kept = needs_lacking(waiting), self.kept.get(waiting.pod.uid)
         within = self._within(waiting, has)
-        question = self._question(waiting, within)
-        if question not in self.failed:
-            kept = self.kept.get(pod.uid)
-            draft = self._open_to(pod.uid) if kept else self.draft
-            known = None if kept else self.barren.reason(draft, waiting)
-            found = find(self.governor, draft, waiting, within) if known is None else None
-            if found is None and waiting.avoid and not has and under_way(waiting):
-                found = find(self.governor, draft, waiting)
-            if found is not None:
-                settle(self.governor, self.draft, waiting, found)
-                yield self._written(waiting, found)
-                return
-            why = making_room(draft.fleet, kept) if kept else refusal(self.governor, draft, waiting, known)
-            self.failed[question] = why
-            if known is None and not kept:
-                self.barren.learn(draft, waiting)
-        self._stuck(self.failed[question], [waiting])
-        yield from (Release(claim, self.failed[question]) for claim in has)
-        yield from _hold(pod, self.failed[question])
+        affordable = self.purse.affordable(waiting, needs) if waiting.pod.gated else None
+        question = self._question(waiting, within, affordable)
+        if question in self.failed:
+            return self.failed[question]
+        draft = self._open_to(waiting.pod.uid) if kept else self.draft
+        known = None if kept else self.barren.reason(draft, waiting)
+        found = find(self.governor, draft, waiting, _both(within, affordable)) if known is None else None
+        if found is None and waiting.avoid and not has and under_way(waiting):
+            found = find(self.governor, draft, waiting)
+        if found is not None:
+            return found
+        dear = find(self.governor, draft, waiting, within) if affordable is not None and known is None else None
+        if dear is not None:
+            self.failed[question] = self.purse.too_dear(waiting, needs, dear)
+        elif kept:
+            self.failed[question] = making_room(draft.fleet, kept)
+        else:
+            self.failed[question] = refusal(self.governor, draft, waiting, known)
+            self.barren.learn(draft, waiting)
+        return self.failed[question]
 
     def _stuck(self, reason: Reason, those: list[Waiting], gang: Gang | None = None) -> None:
         """Note who found no place, and keep for them what others are just leaving."""
@@ -303,8 +324,10 @@ class _Cycle:
         self.stuck.append(Stuck(asking, gang))
         self.soon.keep(self.governor, self.draft, asking, gang)
 
-    def _question(self, waiting: Waiting, within: Bools | None) -> object:
+    def _question(self, waiting: Waiting, within: Bools | None, affordable: Bools | None = None) -> object:
         """What asks that fail together have in common. Most are told apart by one number."""
+        if affordable is not None:
+            return self._question(waiting, within), affordable.tobytes(), waiting.pod.duration
         pod, plain, known = waiting.pod, self._is_plain(waiting), waiting.memo.get("question")
         if plain and known is not None and known[0] is self.draft.fleet:
             return known[1]
@@ -357,8 +380,9 @@ class _Cycle:
         return near(self.draft.fleet, topology.required, self.homes.get(gang.key, gang.nodes))
 
     def _written(self, waiting: Waiting, found: Placement) -> Effect:
-        """A placement as one effect."""
+        """A placement as one effect, and paid for."""
         fleet, pod, team, lacking = self.draft.fleet, waiting.pod, waiting.team, _lacking(waiting)
+        self.purse.pay(waiting, needs_lacking(waiting), found)
         rest = iter(found.devices)
         grants = tuple(
             grant(fleet, claim, found.node, tuple(next(rest) for _ in claim.requests), team) for claim in lacking
@@ -375,6 +399,13 @@ class _Cycle:
 def _lacking(waiting: Waiting) -> tuple[Claim, ...]:
     """The claims that it still wants devices for."""
     return tuple(claim for claim in waiting.claims if claim.ours and claim.allocation is None)
+
+
+def _both(one: Bools | None, other: Bools | None) -> Bools | None:
+    """What both allow; None: anything."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other
 
 
 def _hold(pod: Pod, reason: Reason) -> Iterator[Effect]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from farthing.kube.connection import Connection, Json, PatchKind, sleep_after
 from farthing.kube.convert import PLACED_CONDITION
-from farthing.kube.resources import CLAIMS, PODS, claim_path, pod_path, slice_path, templates_path
+from farthing.kube.resources import CLAIMS, PODS, claim_path, eviction, pod_path, slice_path, templates_path
 from farthing.kube.share import config_entry, share_in_force, share_of_ask
 from farthing.model.ask import LEAVE_BY, Ask, ask_of_template
 from farthing.model.cluster import DEVICE_CLASS, GATE, Allocation, Claim, Key, Pod, Result
@@ -30,6 +30,7 @@ from farthing.model.plan import (
     Preempt,
     Release,
     Seen,
+    Stop,
     Ungate,
 )
 from farthing.model.reason import Reason
@@ -73,6 +74,8 @@ class Applier:
                 return await self._write_claim(claim, _released(claim))
             case MakeTemplate(key=key):
                 await self._make_template(key)
+            case Stop(pod=pod):
+                await self._send("stop", "POST", pod_path(pod.key, "/eviction"), eviction(pod))
             case DropSlice(slice=stale):
                 await self._send("drop slice", "DELETE", slice_path(stale.name))
         return ()
@@ -231,16 +234,6 @@ def template_manifest(key: Key, ask: Ask) -> Json:
             "labels": {"app.kubernetes.io/managed-by": "farthing"},
         },
         "spec": {"spec": {"devices": devices}},
-    }
-
-
-def eviction(pod: Pod) -> Json:
-    """The request to evict exactly this pod."""
-    return {
-        "apiVersion": "policy/v1",
-        "kind": "Eviction",
-        "metadata": {"name": pod.key.name, "namespace": pod.key.namespace},
-        "deleteOptions": {"preconditions": {"uid": pod.uid}},
     }
 
 

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from farthing.decide.moves import Move, Proposal
-from farthing.kube.apply import eviction
 from farthing.kube.connection import Connection, Json, sleep_after
 from farthing.kube.convert import PLACED_CONDITION
-from farthing.kube.resources import pod_path
+from farthing.kube.resources import eviction, pod_path
 from farthing.model.cluster import Key, Pod
 from farthing.model.errors import FarthingError, NotFoundError, PermanentError, TransientError
 from farthing.model.keep import KEPT, Keep

@@ -365,6 +365,8 @@ class Pod:
     far as it says; only pods with claims have them. `succeeded`: it is over, and did what it was to do.
     `qos` is how safe it is from others. `notice` is how many seconds before it has to go it wants to be told, and
     `leave_by` the instant that it was told.
+    far as it says, and `labels` what people wrote on it; only pods with claims have them.
+    `metrics` is the URL of a page of metrics that it serves and says so, empty where it does not.
     """
 
     key: Key
@@ -402,6 +404,8 @@ class Pod:
     qos: Qos = "burstable"
     notice: int = 0
     leave_by: float | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    metrics: str = ""
 
     @property
     def leaves(self) -> bool:
@@ -433,3 +437,12 @@ class Template:
 
     key: Key
     version: int = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A Job: only who made it matters, as Kind/name; empty where nobody did."""
+
+    key: Key
+    version: int = field(compare=False)
+    owner: str = ""

@@ -1,7 +1,34 @@
 """Every kind of thing that Farthing watches."""
 
-from farthing.model.cluster import Claim, DeviceClass, DriverProfile, Namespace, Node, Pod, Slice, TaintRule, Template
+from farthing.model.cluster import (
+    Claim,
+    DeviceClass,
+    DriverProfile,
+    Job,
+    Namespace,
+    Node,
+    Pod,
+    Slice,
+    TaintRule,
+    Template,
+)
 from farthing.model.group import Group
 from farthing.model.team import Team
+from farthing.model.written import BudgetObject, PriceBookObject
 
-Thing = Node | Slice | TaintRule | DriverProfile | DeviceClass | Claim | Pod | Namespace | Template | Team | Group
+Thing = (
+    Node
+    | Slice
+    | TaintRule
+    | DriverProfile
+    | DeviceClass
+    | Claim
+    | Pod
+    | Namespace
+    | Template
+    | Team
+    | Group
+    | Job
+    | BudgetObject
+    | PriceBookObject
+)

@@ -16,7 +16,7 @@ from farthing.decide.preempt import preempt
 from farthing.kube.apply import Applier
 from farthing.kube.watch import Inbox
 from farthing.model.errors import ConflictError, FarthingError, NotFoundError
-from farthing.model.plan import Effect, Hold, MakeTemplate, Observation, Place, Plan, Preempt, Release
+from farthing.model.plan import Effect, Hold, MakeTemplate, Observation, Place, Plan, Preempt, Release, Stop
 from farthing.model.reason import Reason
 from farthing.spoke.events import Events
 from farthing.spoke.metrics import Metrics
@@ -216,6 +216,8 @@ class Loop:
                 await self.events.tell(pod, reason, "Holding", warning=True)
         elif isinstance(effect, Preempt) and effect.pod.verdict != effect.reason:
             await self.events.tell(effect.pod, effect.reason, "Preempting", warning=True)
+        elif isinstance(effect, Stop):
+            await self.events.tell(effect.pod, effect.reason, "Stopping", warning=True)
         elif isinstance(effect, Place):
             self._told.pop(effect.pod.uid, None)
 
@@ -240,7 +242,7 @@ def _key(effect: Effect) -> object:
             return ("release", claim.key)
         case MakeTemplate(key=key):
             return ("template", key)
-        case Place(pod=pod) | Hold(pod=pod) | Preempt(pod=pod):
+        case Place(pod=pod) | Hold(pod=pod) | Preempt(pod=pod) | Stop(pod=pod):
             return (type(effect), pod.uid)
         case _:
             return effect
