@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from farthing.decide.barren import Barren
 from farthing.decide.draft import Draft
 from farthing.decide.governed import find, refusal
 from farthing.decide.governor import Governor
@@ -24,7 +25,6 @@ from farthing.decide.mend import mend
 from farthing.decide.needs import Need, needs_lacking
 from farthing.decide.order import in_order, under_way
 from farthing.decide.place import Placement
-from farthing.decide.quota import Books
 from farthing.decide.release import held, node_of, releases
 from farthing.decide.turns import Turns
 from farthing.model.ask import TEMPLATE_PREFIX, ask_of_template
@@ -67,8 +67,9 @@ class _Cycle:
         self.awaited = {node_of(snapshot.fleet, claim) for claim in on_the_way}
         self.kept = all_kept(snapshot.fleet, snapshot.waiting, snapshot.at)
         self.placed: set[str] = set()
-        self.governor = _governor(snapshot)
+        self.governor = Governor.of(snapshot)
         self.behind: dict[str, Reason] = {}
+        self.barren = Barren()
 
     def turns(self, waiting: list[Waiting]) -> Iterator[Waiting]:
         """Who is next, one after the other."""
@@ -208,13 +209,17 @@ class _Cycle:
         if question not in self.failed:
             kept = self.kept.get(pod.uid)
             draft = self._open_to(pod.uid) if kept else self.draft
-            found = find(self.governor, draft, waiting, within)
+            known = None if kept else self.barren.reason(draft, waiting)
+            found = find(self.governor, draft, waiting, within) if known is None else None
             if found is None and waiting.avoid and not has and under_way(waiting):
                 found = find(self.governor, draft, waiting)
             if found is not None:
                 yield self._granted(waiting, lacking, needs, found)
                 return
-            self.failed[question] = making_room(draft.fleet, kept) if kept else refusal(self.governor, draft, waiting)
+            why = making_room(draft.fleet, kept) if kept else refusal(self.governor, draft, waiting, known)
+            self.failed[question] = why
+            if known is None and not kept:
+                self.barren.learn(draft, waiting)
         yield from (Release(claim, self.failed[question]) for claim in has)
         yield from _hold(pod, self.failed[question])
 
@@ -275,11 +280,6 @@ class _Cycle:
             self.governor.charge(team, [g.allocation for g in grants])
         allocations = [g.allocation for g in grants] + [c.allocation for c in held(waiting) if c.allocation]
         return Place(pod, node, grants, _placed(node, allocations))
-
-
-def _governor(snapshot: Snapshot) -> Governor | None:
-    books = Books.of(snapshot)
-    return Governor(snapshot.fleet, books) if books is not None else None
 
 
 def _hold(pod: Pod, reason: Reason) -> Iterator[Effect]:

@@ -25,10 +25,13 @@ def find(governor: Governor | None, draft: Draft, waiting: Waiting, within: Bool
     return None
 
 
-def refusal(governor: Governor | None, draft: Draft, waiting: Waiting) -> Reason:
-    """Why a pod finds no place: what no waiting can mend first, then what quota lacks, then what the devices lack."""
+def refusal(governor: Governor | None, draft: Draft, waiting: Waiting, known: Reason | None = None) -> Reason:
+    """Why a pod finds no place: what no waiting can mend first, then what quota lacks, then what the devices lack.
+
+    The last is `known` where others learned it before.
+    """
     needs = needs_lacking(waiting)
     reason = next(filter(None, (never(draft.fleet, need) for need in needs)), None)
     if reason is None and governor is not None:
         reason = governor.why_not(governor.team(waiting), needs)
-    return reason or why_not(draft, waiting.pod, needs, waiting.team)
+    return reason or known or why_not(draft, waiting.pod, needs, waiting.team)

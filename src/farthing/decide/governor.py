@@ -2,19 +2,20 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 import numpy as np
 
-from farthing.decide.charge import Option, charge_of_allocation, options_of, permitted, restricting
+from farthing.decide.charge import Option, charge_of, charge_of_allocation, options_of, permitted, restricting
 from farthing.decide.fit import eligible
-from farthing.decide.needs import Need
+from farthing.decide.needs import Need, needs_lacking
 from farthing.decide.quota import Binding, Books, Charge, potential
-from farthing.model.cluster import Allocation
+from farthing.model.cluster import Allocation, DeviceId
 from farthing.model.reason import Reason, Why
 from farthing.model.team import OTHERS, amount_text
 from farthing.state.fleet import Bools, Fleet
-from farthing.state.snapshot import Waiting
+from farthing.state.snapshot import Snapshot, Waiting
 
 HOLDERS: Final = 3
 """So many are named of those who hold what somebody waits for."""
@@ -30,6 +31,17 @@ class Governor:
     fleet: Fleet
     books: Books
     _permitted: dict[int, Bools | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> "Governor | None":
+        """Of a snapshot; None where nothing is governed."""
+        books = Books.of(snapshot)
+        return cls(snapshot.fleet, books) if books is not None else None
+
+    def lets_have_any(self, waiting: Waiting) -> bool:
+        """Whether quota allows any device that would do."""
+        choices = self.choices(self.team(waiting), needs_lacking(waiting))
+        return bool(choices) and all(mask is None for mask in choices[-1])
 
     def team(self, waiting: Waiting) -> int:
         return self.books.tree.at(waiting.team)
@@ -69,6 +81,12 @@ class Governor:
         tree = self.books.tree
         for allocation in allocations:
             self.books.take(tree.at(team), charge_of_allocation(self.fleet, tree, allocation))
+
+    def charge_devices(self, waiting: Waiting, devices: tuple[DeviceId, ...]) -> None:
+        """A team is going to be given devices for what a pod lacks, need by need."""
+        needs, rest = needs_lacking(waiting), iter(self.fleet.device_index[device] for device in devices)
+        chosen = tuple(tuple(islice(rest, need.count)) for need in needs)
+        self.books.take(self.team(waiting), charge_of(self.fleet, self.books.tree, needs, chosen))
 
     # Saying no ----------------------------------------------------------------------------------------------------
 
