@@ -3,7 +3,7 @@
 from typing import Final
 
 from farthing.api.team import Team, TeamTree, Tenancy
-from farthing.api.types import DriverProfile, Kind
+from farthing.api.types import Budget, DriverProfile, Kind, PriceBook
 
-KINDS: Final[tuple[type[Kind], ...]] = (DriverProfile, Team, TeamTree, Tenancy)
+KINDS: Final[tuple[type[Kind], ...]] = (DriverProfile, Team, TeamTree, Tenancy, Budget, PriceBook)
 """In the order in which they are applied."""

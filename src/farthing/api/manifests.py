@@ -29,6 +29,7 @@ _REFUSING: Final = (
     "15-vendor-limits",
     "16-keeps",
     "17-node-slices",
+    "18-claim-configs",
     "18-team-namespaces",
     "18-team-tree",
     "18-team-tree-writer",
@@ -64,6 +65,11 @@ def manifests(drivers: Sequence[str] = DRIVERS) -> list[dict[str, Any]]:
 def node_driver(image: str = "REGISTRY/farthing:VERSION") -> str:
     """The DaemonSet of the node driver as YAML, for those who have an image of it."""
     return rendered("node-driver", {"IMAGE": image})
+
+
+def spoke(image: str = "REGISTRY/farthing:VERSION") -> str:
+    """The Deployment of the spoke as YAML, for those who have an image of it."""
+    return rendered("spoke", {"IMAGE": image})
 
 
 def _dump(found: Iterable[dict[str, Any]]) -> str:

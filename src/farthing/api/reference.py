@@ -7,7 +7,7 @@ from farthing.api.crd import structural
 from farthing.api.kinds import KINDS
 from farthing.api.names import GATE, MANAGED, REPACKER
 from farthing.api.profiles import BUILT_IN
-from farthing.api.types import GROUP, VERSION, Kind
+from farthing.api.types import GROUP, Kind
 from farthing.model import ask
 from farthing.model.keep import KEPT, KEPT_EXPECTED
 
@@ -60,7 +60,7 @@ def _kind(kind: type[Kind]) -> Iterator[str]:
     schema = structural(kind)
     yield f"## {kind.__name__}\n"
     scope = "cluster-wide" if kind.SCOPE == "Cluster" else "in a namespace"
-    yield f"`{GROUP}/{VERSION}`, {scope}; `kubectl get {kind.PLURAL}`.\n"
+    yield f"`{GROUP}/{kind.VERSION}`, {scope}; `kubectl get {kind.PLURAL}`.\n"
     yield schema["description"] + "\n"
     yield from _table(("field", "type", "where absent", "meaning"), list(_fields(schema, "")))
     yield from _rules(schema)

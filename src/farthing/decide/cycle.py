@@ -1,12 +1,12 @@
 """One decision: a Snapshot in, a Plan out. Read this first.
 
-1. take back what cannot be used
+1. take back what cannot be used, and stop what a spent budget says is to end
 2. place pods that devices are kept for, and close to everybody else what they still wait for
 3. mend pods that were bound away from their shares
 4. put those who wait in order, and see which of them are placed jointly; where there are teams, take turns (`turns`)
 5. let go of pods that want nothing of ours, and make the templates that others lack
 6. hold what cannot be read or is not supported
-7. place what fits, taking it off what is left, and hold the rest with the reason
+7. place what fits and its team can pay, taking it off what is left, and hold the rest with the reason
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from farthing.decide.barren import Barren
+from farthing.decide.budget import Purse
 from farthing.decide.draft import Draft
 from farthing.decide.governed import find, refusal
 from farthing.decide.governor import Governor
@@ -43,6 +44,7 @@ def plan(snapshot: Snapshot) -> Plan:
     effects = list(releases(snapshot))
     going_back = {effect.claim.key for effect in effects if isinstance(effect, Release)}
     cycle = _Cycle(snapshot)
+    effects += cycle.purse.stops()
     there = [w for w in snapshot.waiting if not any(claim.key in going_back for claim in w.claims)]
     for waiting in in_order(w for w in there if w.pod.uid in cycle.kept):
         effects += cycle.decide(waiting)
@@ -60,6 +62,7 @@ class _Cycle:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.draft = Draft.of(snapshot)
+        self.purse = Purse(snapshot)
         self.promised: set[Key] = set()
         self.failed: dict[object, Reason] = {}
         self.templates = set(snapshot.templates)
@@ -70,6 +73,7 @@ class _Cycle:
         self.governor = Governor.of(snapshot)
         self.behind: dict[str, Reason] = {}
         self.barren = Barren()
+        self.refused: dict[str, Reason] = {}
 
     def turns(self, waiting: list[Waiting]) -> Iterator[Waiting]:
         """Who is next, one after the other."""
@@ -97,7 +101,7 @@ class _Cycle:
 
     def _failure(self, waiting: Waiting) -> Reason | None:
         """Why an ask, or one just like it, found no place in this cycle."""
-        return self.failed.get(self._question(waiting, None))
+        return self.refused.get(waiting.pod.uid) or self.failed.get(self._question(waiting, None))
 
     def _foregone(self, waiting: Waiting) -> Reason | None:
         """What is known of a pod without looking any closer: those in front of it, or just like it, found no place."""
@@ -204,27 +208,44 @@ class _Cycle:
                 node = node_of(self.draft.fleet, has[0])
                 yield Place(pod, node, (), _placed(node, [claim.allocation for claim in has if claim.allocation]))
             return
-        needs, within = needs_lacking(waiting), self._within(waiting, has)
-        question = self._question(waiting, within)
-        if question not in self.failed:
-            kept = self.kept.get(pod.uid)
-            draft = self._open_to(pod.uid) if kept else self.draft
-            known = None if kept else self.barren.reason(draft, waiting)
-            found = find(self.governor, draft, waiting, within) if known is None else None
-            if found is None and waiting.avoid and not has and under_way(waiting):
-                found = find(self.governor, draft, waiting)
-            if found is not None:
-                yield self._granted(waiting, lacking, needs, found)
-                return
-            why = making_room(draft.fleet, kept) if kept else refusal(self.governor, draft, waiting, known)
-            self.failed[question] = why
-            if known is None and not kept:
-                self.barren.learn(draft, waiting)
-        yield from (Release(claim, self.failed[question]) for claim in has)
-        yield from _hold(pod, self.failed[question])
+        objection = self.purse.objection(waiting, needs_lacking(waiting)) if pod.gated else None
+        found = objection or self._found(waiting, has)
+        if isinstance(found, Placement):
+            yield self._granted(waiting, lacking, needs_lacking(waiting), found)
+            return
+        self.refused[pod.uid] = found
+        yield from (Release(claim, found) for claim in has)
+        yield from _hold(pod, found)
 
-    def _question(self, waiting: Waiting, within: Bools | None) -> object:
+    def _found(self, waiting: Waiting, has: tuple[Claim, ...]) -> Placement | Reason:
+        """Where a pod gets what it lacks, or why nowhere. What found no place is not looked for again for its like."""
+        needs, kept = needs_lacking(waiting), self.kept.get(waiting.pod.uid)
+        within = self._within(waiting, has)
+        affordable = self.purse.affordable(waiting, needs) if waiting.pod.gated else None
+        question = self._question(waiting, within, affordable)
+        if question in self.failed:
+            return self.failed[question]
+        draft = self._open_to(waiting.pod.uid) if kept else self.draft
+        known = None if kept else self.barren.reason(draft, waiting)
+        found = find(self.governor, draft, waiting, _both(within, affordable)) if known is None else None
+        if found is None and waiting.avoid and not has and under_way(waiting):
+            found = find(self.governor, draft, waiting)
+        if found is not None:
+            return found
+        dear = find(self.governor, draft, waiting, within) if affordable is not None and known is None else None
+        if dear is not None:
+            self.failed[question] = self.purse.too_dear(waiting, needs, dear)
+        elif kept:
+            self.failed[question] = making_room(draft.fleet, kept)
+        else:
+            self.failed[question] = refusal(self.governor, draft, waiting, known)
+            self.barren.learn(draft, waiting)
+        return self.failed[question]
+
+    def _question(self, waiting: Waiting, within: Bools | None, affordable: Bools | None = None) -> object:
         """What asks that fail together have in common. Most are told apart by one number."""
+        if affordable is not None:
+            return self._question(waiting, within), affordable.tobytes(), waiting.pod.duration
         pod, plain, known = waiting.pod, self._is_plain(waiting), waiting.memo.get("question")
         if plain and known is not None and known[0] is self.draft.fleet:
             return known[1]
@@ -268,6 +289,7 @@ class _Cycle:
             for device in devices:
                 draft.take(device, need, team)
         draft.settle_on(found.node, pod)
+        self.purse.pay(waiting, needs, found)
         rest = iter(found.devices)
         grants = tuple(
             grant(draft.fleet, claim, found.node, tuple(next(rest) for _ in claim.requests), team) for claim in lacking
@@ -280,6 +302,13 @@ class _Cycle:
             self.governor.charge(team, [g.allocation for g in grants])
         allocations = [g.allocation for g in grants] + [c.allocation for c in held(waiting) if c.allocation]
         return Place(pod, node, grants, _placed(node, allocations))
+
+
+def _both(one: Bools | None, other: Bools | None) -> Bools | None:
+    """What both allow; None: anything."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other
 
 
 def _hold(pod: Pod, reason: Reason) -> Iterator[Effect]:

@@ -55,13 +55,13 @@ class ControlPlane:
     """A control plane in `folder`, run from the programs in `programs`.
 
     `node_lifecycle` is kube-controller-manager's judgement of silent nodes; measurements without KWOK turn it off.
-    `audit`: what people write is recorded in `audit.log`, with the rule that let it in.
+    `audit` is the text of an audit policy; what it says is written to `audit.log`.
     """
 
     folder: Path
     programs: Path
     node_lifecycle: bool = True
-    audit: bool = False
+    audit: str = ""
 
     @property
     def kubeconfig(self) -> Path:
@@ -172,9 +172,10 @@ class ControlPlane:
             "clientConnection": {"kubeconfig": "scheduler.kubeconfig", "qps": 1000, "burst": 1000},
         }
         _write_private(self.folder / "scheduler.yaml", yaml.safe_dump(scheduler))
-        for name in ("stages.yaml", "audit.yaml"):
-            text = (resources.files("farthing.local") / name).read_text(encoding="utf-8")
-            _write_private(self.folder / name, text)
+        if self.audit:
+            _write_private(self.folder / "audit.yaml", self.audit)
+        stages = resources.files("farthing.local") / "stages.yaml"
+        _write_private(self.folder / "stages.yaml", stages.read_text(encoding="utf-8"))
 
     def _tokens(self) -> dict[str, str]:
         path = self.folder / TOKENS

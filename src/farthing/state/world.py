@@ -16,6 +16,7 @@ from typing import TypeVar, cast
 import numpy as np
 
 from farthing.model.ask import ask_of_template
+from farthing.model.budget import Budgets
 from farthing.model.cluster import (
     Allocation,
     Claim,
@@ -29,20 +30,35 @@ from farthing.model.cluster import (
     TaintRule,
     Template,
 )
-from farthing.model.plan import DropSlice, Effect, Gone, Hold, MakeTemplate, Observation, Place, Release, Seen, Ungate
+from farthing.model.plan import (
+    DropSlice,
+    Effect,
+    Gone,
+    Hold,
+    MakeTemplate,
+    Observation,
+    Place,
+    Release,
+    Seen,
+    Stop,
+    Ungate,
+)
 from farthing.model.reason import Why
 from farthing.model.team import Team
 from farthing.model.thing import Thing
 from farthing.state.classes import classes_of
 from farthing.state.fleet import Fleet, build_fleet
 from farthing.state.mix import AskClass, Mix
-from farthing.state.snapshot import Free, Snapshot, Stray, Waiting
+from farthing.state.snapshot import Free, Snapshot, Stray, UnderWay, Waiting
 from farthing.state.teams import Memory, Tree, Used, add_up, build_tree, classes_named
 from farthing.state.usage import Usage
 
-_T = TypeVar("_T", Node, Slice, TaintRule, DriverProfile, DeviceClass, Claim, Pod, Namespace, Template, Team)
+_T = TypeVar("_T", bound=Thing)
 
 _Target = tuple[type, Key]
+
+_OF_FLEETS = (Node, Slice, TaintRule, DriverProfile, DeviceClass)
+"""What a fleet is built from."""
 
 GRAVES = 50_000
 """How many of the gone we remember, so that late news of them is not believed. The oldest are forgotten first."""
@@ -63,7 +79,7 @@ class World:
     """
 
     def __init__(self, half_life: float = 0.0) -> None:
-        self._tables: dict[type[Thing], dict[Key, Thing]] = defaultdict(dict)
+        self._tables: dict[type, dict[Key, Thing]] = defaultdict(dict)
         self._graves: dict[tuple[type[Thing], Key], int] = {}
         self._usage = Usage()
         self._fleet: Fleet | None = None
@@ -79,6 +95,8 @@ class World:
         self._kept: dict[Key, tuple[Allocation, float]] = {}
         self._strays: dict[Key, float | None] = {}
         self.mix = Mix()
+        self._askers: set[Key] = set()
+        self.budgets: Budgets | None = None
         self._tree: Tree | None = None
         self._strangers: set[str] = set()
         self._memory = Memory(half_life)
@@ -167,6 +185,8 @@ class World:
             mix=self.mix.typical(),
             tree=tree,
             used=self._used(tree, at) if tree is not None else None,
+            budgets=self.budgets,
+            under_way=tuple(self._under_way(self.budgets)) if self.budgets else (),
         )
 
     def _idle_claim(self, key: Key) -> Claim | None:
@@ -181,6 +201,16 @@ class World:
             claims = self._ours(pod)
             kept = tuple((claim.key, self._kept[claim.key][0]) for claim in claims if claim.key in self._kept)
             yield Stray(pod, claims, self.team_of(pod), at if since is None else since, kept)
+
+    def _under_way(self, budgets: Budgets) -> Iterator[UnderWay]:
+        """The pods that hold shares, as far as budgets look at them."""
+        all_of_them = any(allowance.on_exhausted == "Stop" for allowance in budgets.allowances)
+        for key in self._askers:
+            pod = self.get(Pod, key)
+            if pod is not None and (all_of_them or pod.duration is not None):
+                held = tuple(claim.allocation for claim in self._ours(pod) if claim.allocation is not None)
+                if held:
+                    yield UnderWay(pod, self.team_of(pod), held)
 
     def _ours(self, pod: Pod) -> tuple[Claim, ...]:
         """The claims of a pod that are there and Farthing's to allocate."""
@@ -320,7 +350,7 @@ class World:
             self._views.clear()
         elif kind is Namespace:
             self._views.clear()
-        elif kind is not Template:
+        elif kind in _OF_FLEETS:
             self._fleet = None
 
     def _pod_changed(self, key: Key, old: Pod | None) -> None:
@@ -333,6 +363,10 @@ class World:
             self._waiting.setdefault(key)
         else:
             self._waiting.pop(key, None)
+        if pod is not None and pod.claims and not pod.over:
+            self._askers.add(key)
+        else:
+            self._askers.discard(key)
         if old is not None and (pod is None or pod.uid != old.uid or not pod.waits):
             self._avoid.pop(old.uid, None)
             self._refusals.pop(old.uid, None)
@@ -458,7 +492,7 @@ class World:
 def _targets(effect: Effect) -> Iterable[_Target]:
     """What nobody else may touch while the effect is being written."""
     match effect:
-        case Place(pod=pod) | Ungate(pod=pod) | Hold(pod=pod):
+        case Place(pod=pod) | Ungate(pod=pod) | Hold(pod=pod) | Stop(pod=pod):
             return ((Pod, pod.key),)
         case Release(claim=claim):
             users = (Key(claim.key.namespace, name) for name, _ in claim.users)

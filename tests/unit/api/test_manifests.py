@@ -100,6 +100,10 @@ ALLOWED = {
     ("farthing.dev", "teams/status"): {"patch"},
     ("farthing.dev", "teamtrees"): {"create", "patch"},
     ("farthing.dev", "tenancies"): {"list", "create", "patch", "delete"},
+    ("farthing.dev", "budgets"): {"get", "list", "watch"},
+    ("farthing.dev", "pricebooks"): {"get", "list", "watch"},
+    ("batch", "jobs"): {"get", "list", "watch"},
+    ("", "pods/eviction"): {"create"},
     ("events.k8s.io", "events"): {"create"},
 }
 
