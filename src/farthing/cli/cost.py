@@ -20,7 +20,7 @@ from farthing.ledger.money import MICRO, format_exact, format_money
 from farthing.ledger.period import day_of, day_text
 from farthing.ledger.read_prices import parse_instant
 from farthing.model.ask import parse_duration
-from farthing.model.errors import InvalidError, UnsupportedError
+from farthing.model.errors import InvalidError
 
 if TYPE_CHECKING:
     from farthing.store.ask import Answer, Standing
@@ -263,11 +263,11 @@ def _write_csv(found: CostReport, file: Path | None) -> None:
 def _write_parquet(found: CostReport, file: Path | None) -> None:
     if file is None:
         raise InvalidError("--file", "Parquet is not for terminals; name a file")
-    try:
-        import pyarrow as pa  # noqa: PLC0415 -- large, and only needed here
-        import pyarrow.parquet as pq  # noqa: PLC0415 -- as above
-    except ImportError as error:
-        raise UnsupportedError("Parquet needs pyarrow; install farthing[parquet]") from error
+    from farthing.store.parquet import arrow  # noqa: PLC0415 -- SQL takes most of a second to import
+
+    pa = arrow()
+    from pyarrow import parquet as pq  # noqa: PLC0415 -- large, and only needed here
+
     table = pa.Table.from_pylist(_table_rows(found))
     money = pa.decimal128(38, 6)
     for name in ("cost", "not_settled"):

@@ -26,8 +26,7 @@ OUTSIDE: Final = ("capacity", "adjustment")
 """Accounts that money comes out of, or goes back to; what the others hold is what was charged."""
 
 
-@dataclass(frozen=True, slots=True)
-class Posting:
+class Posting(NamedTuple):
     """`amount` micro-units, never negative, from `credit` to `debit`; quantities are negative in reversals.
 
     Its cause is the interval that `claim`, `share` and `start` name on the entry's device, where there is one.
@@ -128,8 +127,7 @@ def _postings(cluster: str, charge: Charge) -> Iterator[Posting]:
     if charge.adjustment:
         ends = (base.debit, f"adjustment:{cluster}")
         debit, credit = ends if charge.adjustment > 0 else reversed(ends)
-        yield replace(
-            base,
+        yield base._replace(
             debit=debit,
             credit=credit,
             amount=abs(charge.adjustment),
@@ -179,8 +177,7 @@ def reversal(entry: Entry, cause: str) -> Entry:
         capacity=-entry.capacity,
         cause=cause,
         postings=tuple(
-            replace(
-                posting,
+            posting._replace(
                 debit=posting.credit,
                 credit=posting.debit,
                 seconds=-posting.seconds,

@@ -16,8 +16,6 @@ Row = RowMapping | dict[str, Any]
 _OWNERS_END: Final = "\n"
 """Between owners; names hold nothing that cannot be printed."""
 
-_POSTING_FIELDS: Final = tuple(field for field in Posting.__dataclass_fields__)
-
 
 def interval_row(interval: Interval, batch: Batch) -> dict[str, Any]:
     return {
@@ -96,10 +94,7 @@ def supply_of(row: Row, end: int | None) -> Supply:
 
 
 def posting_rows(entry: Entry, number: int) -> list[dict[str, Any]]:
-    return [
-        {"entry": number, "line": line, **{name: getattr(posting, name) for name in _POSTING_FIELDS}}
-        for line, posting in enumerate(entry.postings)
-    ]
+    return [{"entry": number, "line": line, **posting._asdict()} for line, posting in enumerate(entry.postings)]
 
 
 def entry_of(row: Row, lines: Sequence[Row]) -> Entry:
@@ -112,7 +107,7 @@ def entry_of(row: Row, lines: Sequence[Row]) -> Entry:
         day=row["day"],
         capacity=row["capacity"],
         cause=row["cause"],
-        postings=tuple(Posting(**{name: line[name] for name in _POSTING_FIELDS}) for line in lines),
+        postings=tuple(Posting(**{name: line[name] for name in Posting._fields}) for line in lines),
     )
 
 
