@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from farthing.cli import app
-from farthing.cli.cost import days_of
 from farthing.ledger.interval import DAY, Batch
 from farthing.ledger.period import day_of
+from farthing.ledger.span import days_of
 from farthing.model.errors import InvalidError, PermanentError
 from farthing.store.ask import FIELDS, Question, ask
 from farthing.store.database import check_url

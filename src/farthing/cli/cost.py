@@ -15,11 +15,9 @@ import typer
 from rich.text import Text
 
 from farthing.cli.render import Column, console, percent, show_json, show_table
-from farthing.ledger.interval import DAY
 from farthing.ledger.money import MICRO, format_exact, format_money
-from farthing.ledger.period import day_of, day_text
-from farthing.ledger.read_prices import parse_instant
-from farthing.model.ask import parse_duration
+from farthing.ledger.period import day_text
+from farthing.ledger.span import days_of
 from farthing.model.errors import InvalidError
 
 if TYPE_CHECKING:
@@ -131,24 +129,6 @@ def opened(url: str) -> Iterator["Ledger"]:
 
     with contextlib.closing(Ledger.open(url)) as ledger:
         yield ledger
-
-
-def days_of(since: str, until: str, now: int) -> tuple[int, int]:
-    """The first and last day, counted since 1970."""
-    last = _day("--until", until) if until else now // DAY
-    if not since:
-        first = day_of(datetime.fromtimestamp(now, UTC).strftime("%Y-%m-01"))
-    elif since[-1] in "smhd":
-        first = (now - parse_duration(since)) // DAY
-    else:
-        first = _day("--since", since)
-    if first > last:
-        raise InvalidError("--since", f"{day_text(first)} is after the last day, {day_text(last)}")
-    return first, last
-
-
-def _day(option: str, text: str) -> int:
-    return parse_instant(option, text) // DAY
 
 
 def _report(ledger: "Ledger", by: tuple[str, ...], days: tuple[int, int], team: str, workload: str) -> CostReport:

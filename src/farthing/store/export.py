@@ -112,7 +112,8 @@ def _lines(invoice: Invoice, version: str) -> Callable[[Alike, Own], str]:
         )
 
     def line(alike: Alike, own: Own) -> str:
-        return form(alike) % gaps([_cell(text) for text in own])
+        filled: str = form(alike) % gaps([_cell(text) for text in own])
+        return filled
 
     return line
 

@@ -3,6 +3,7 @@
 `supplies` and `intervals` are what meters said, each record as the latest batch has it; `progress` says how far each
 meter's batches have come without a gap, `early` which came before their turn. `entries` and `postings` are the books;
 `daily` is their sum by day, kept in the same transaction. `dirty` are devices and days to be rated (again).
+What is held now is found by an index of the intervals that are open, which are few.
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKeyConstraint, Index, MetaData, Table, Text, UniqueConstraint
@@ -75,6 +76,13 @@ intervals = Table(
     _number("epoch"),
     _number("seq"),
     sqlite_with_rowid=False,
+)
+
+Index(
+    "intervals_open",
+    intervals.c.team,
+    sqlite_where=intervals.c.end.is_(None),
+    postgresql_where=intervals.c.end.is_(None),
 )
 
 dirty = Table("dirty", metadata, _text("cluster", key=True), _number("day", key=True), _text("device", key=True))
