@@ -54,7 +54,7 @@ class Front:
         async def send_and_note(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status = int(message["status"])
                 message["headers"] += [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
             await send(message)
 
