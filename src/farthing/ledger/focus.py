@@ -86,6 +86,7 @@ COLUMNS_1_4: Final = tuple(name for name in COLUMNS_1_3 if name not in ("Provide
 METHOD: Final = "farthing.dev/dominant-share"
 """Documented in docs/explanation/ledger.md."""
 
+_ADJUSTMENTS: Final = ("adjustment", "idle-share")
 _RATIO: Final = 10**9
 _MILLI_GPU_HOUR: Final = 3_600_000
 _DESCRIPTIONS: Final = {
@@ -132,7 +133,7 @@ class Alike(NamedTuple):
 
 
 class Own(NamedTuple):
-    """What is a charge's own, as text. Without use no `hours`, without a split no `method` and no `allocated`."""
+    """What is a charge's own, as cells of CSV. Without use no `hours`, without a split no `method`, no `allocated`."""
 
     cost: str
     hours: str
@@ -166,29 +167,29 @@ def columns(version: str) -> tuple[str, ...]:
 
 
 def charges(entry: Entry, version: str) -> Iterator[tuple[Alike, Own]]:
-    """The charges of one entry, each a row."""
-    day, cluster, model, device, other = (
-        entry.day,
-        entry.cluster,
-        entry.model,
-        entry.device,
-        entry.device or entry.subject,
-    )
+    """The charges of one entry, each a row; millions of them, so this is written to be quick."""
+    day, cluster, model, device = entry.day, entry.cluster, entry.model, cell(entry.device)
+    other = device or cell(entry.subject)
     ratios = _ratios(entry) if version != "1.2" else ()
     for i, posting in enumerate(entry.postings):
-        claimed = bool(posting.claim)
-        resource = f"{posting.claim}/{posting.share}" if claimed else other
-        split = bool(ratios) and bool(posting.milli_gpu_seconds)
+        claimed = posting.claim != ""
+        resource = cell(f"{posting.claim}/{posting.share}") if claimed else other
+        split = bool(ratios) and posting.milli_gpu_seconds != 0
         for kind, team, namespace, workload, isolation, amount, _, milli, _ in movements(posting):
-            usage = posting.kind == kind and kind not in ("adjustment", "idle-share")
+            usage = posting.kind == kind and kind not in _ADJUSTMENTS
             hours = _hours(milli) if usage else ""
-            method, allocated = ("", "")
+            method, allocated = "", ""
             if split:
-                method, allocated = _method(ratios[i], hours), resource if claimed else kind
+                method, allocated = cell(_method(ratios[i], hours)), resource if claimed else kind
             yield (
                 Alike(day, cluster, model, kind, team, namespace, workload, isolation, usage, claimed, split),
                 Own(format_exact(amount), hours, resource, device, method, allocated),
             )
+
+
+def cell(text: str) -> str:
+    """A cell of CSV, in quotes where it needs them."""
+    return f'"{text.replace(chr(34), chr(34) * 2)}"' if '"' in text or "," in text else text
 
 
 def common_row(alike: Alike, invoice: Invoice) -> Row:

@@ -74,7 +74,7 @@ def _entries(connection: Connection, period: str) -> Iterator[list[Entry]]:
             select(postings.c.entry, *wanted)
             .where(postings.c.entry.in_([head.id for head in heads]))
             .order_by(postings.c.entry, postings.c.line)
-        )
+        ).all()
         lines = {entry: tuple(Posting(*row[1:]) for row in rows) for entry, rows in groupby(found, itemgetter(0))}
         yield [_entry(head, lines.get(head.id, ())) for head in heads]
 
@@ -112,14 +112,10 @@ def _lines(invoice: Invoice, version: str) -> Callable[[Alike, Own], str]:
         )
 
     def line(alike: Alike, own: Own) -> str:
-        filled: str = form(alike) % gaps([_cell(text) for text in own])
+        filled: str = form(alike) % gaps(own)
         return filled
 
     return line
-
-
-def _cell(text: str) -> str:
-    return f'"{text.replace(chr(34), chr(34) * 2)}"' if '"' in text or "," in text else text
 
 
 def _line(cells: Iterable[str]) -> str:
