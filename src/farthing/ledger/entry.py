@@ -69,10 +69,11 @@ def movements(posting: Posting) -> tuple[Movement, ...]:
     """
     debit, _, amount, kind, team, namespace, workload, isolation, _, _, _, *quantities = posting
     if kind == "idle-share":
-        if debit.startswith("idle:"):
-            amount = -amount
-        shared = Movement(kind, team, namespace, workload, isolation, amount, *quantities)
-        return shared, Movement("idle", "", "", "", "", -amount, 0, 0, 0)
+        back = debit.startswith("idle:")
+        shared = -amount if back else amount
+        moved = Movement(kind, team, namespace, workload, isolation, shared, *quantities)
+        idle = Movement("idle", "", "", "", "", -shared, 0, 0, 0)
+        return (idle, moved) if back else (moved, idle)
     if debit.startswith(OUTSIDE):
         amount = -amount
     return (Movement(kind, team, namespace, workload, isolation, amount, *quantities),)
