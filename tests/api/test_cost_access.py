@@ -113,7 +113,7 @@ def served(folder: Path, *options: str):
     with log.open("w") as out:
         process = subprocess.Popen(command, stderr=out, env={**os.environ, "NO_COLOR": "1"})
     try:
-        for _ in range(300):
+        for _ in range(900):
             if found := re.search(r"url=(\S+)", log.read_text()):
                 break
             assert process.poll() is None, log.read_text()
@@ -121,7 +121,7 @@ def served(folder: Path, *options: str):
         yield found[1], log
     finally:
         process.terminate()
-        assert process.wait(20) == 0, log.read_text()
+        assert process.wait(60) == 0, log.read_text()
 
 
 async def test_the_server_shows_each_their_own_and_logs_no_token(people, login, tmp_path):

@@ -1,10 +1,13 @@
 """Running the cost server until told to stop: the connection to Kubernetes, HTTP with or without TLS, metrics."""
 
+import asyncio
 import contextlib
 import ipaddress
+import signal
 import socket
 import ssl
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -100,6 +103,7 @@ def _config(settings: CostSettings, context: Context) -> uvicorn.Config:
         ssl_keyfile=settings.tls_key,
         limit_concurrency=MOST_AT_ONCE,
         timeout_keep_alive=30,
+        timeout_graceful_shutdown=5,
         access_log=False,
         log_config=None,
         server_header=False,
@@ -107,7 +111,15 @@ def _config(settings: CostSettings, context: Context) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """Says where it listens, which is not known before where the port is 0."""
+    """Says where it listens, which is not known before where the port is 0; ends well when it is told to."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Uvicorn's own would raise the signal again in the end, and leave the ledger open."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
