@@ -127,9 +127,10 @@ created to bound p50 {report["latency_p50_seconds"]:.2f} s, p99 {report["latency
 The spoke takes {found.mib:.0f} MiB. The independent judge says: `{found.verdict}`."""
 
 
-if sys.argv[1:2] == ["planner"]:
-    planner.main()
-elif sys.argv[1:2] == ["ledger"]:
-    ledger.main(*map(int, sys.argv[2:4]))
-else:
-    main()
+if __name__ == "__main__":  # processes that the export starts read this file too
+    if sys.argv[1:2] == ["planner"]:
+        planner.main()
+    elif sys.argv[1:2] == ["ledger"]:
+        ledger.main(*map(int, sys.argv[2:4]))
+    else:
+        main()

@@ -114,11 +114,12 @@ def served(folder: Path, *options: str):
         process = subprocess.Popen(command, stderr=out, env={**os.environ, "NO_COLOR": "1"})
     try:
         for _ in range(900):
-            if found := re.search(r"url=(\S+)", log.read_text()):
+            found = re.findall(r"url=(\S+)", log.read_text())
+            if found:
                 break
             assert process.poll() is None, log.read_text()
             time.sleep(0.1)
-        yield found[1], log
+        yield found[0], log
     finally:
         process.terminate()
         assert process.wait(60) == 0, log.read_text()

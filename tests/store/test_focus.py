@@ -13,7 +13,7 @@ import pytest
 from farthing.ledger.entry import IdleRule
 from farthing.ledger.focus import COLUMNS_1_2, COLUMNS_1_3, METHOD
 from farthing.model.errors import InvalidError, NotFoundError
-from farthing.store.export import export_focus, focus_parquet
+from farthing.store.export import AT_ONCE, export_focus, focus_parquet
 from tests.ledgers import HOUR_COST, book
 from tests.store.focus_month import FIRST, a_month, corrected
 from tests.store.sums import by_kind
@@ -115,6 +115,15 @@ def test_a_version_or_a_ledger_that_cannot_be_exported_is_refused(ledger):
         exported(ledger)
     with pytest.raises(InvalidError, match=r"expected 1\.2 or 1\.3 or 1\.4"):
         exported(ledger, version="1.5")
+
+
+def test_several_processes_print_the_same(ledger):
+    a_month(ledger)
+    alone, together = io.StringIO(), io.StringIO()
+    counts = [export_focus(ledger.database, "2026-11", "GPU, 100%", "1.3", alone)]
+    counts.append(export_focus(ledger.database, "2026-11", "GPU, 100%", "1.3", together, large=0))
+    assert counts[0] == counts[1] > AT_ONCE / 10
+    assert alone.getvalue() == together.getvalue()
 
 
 def test_a_month_without_charges_is_a_file_with_a_head(ledger):

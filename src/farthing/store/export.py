@@ -1,29 +1,43 @@
-"""A month's charges as FOCUS rows, read as a stream: memory does not grow with the month."""
+"""A month's charges as FOCUS rows, read as a stream: memory does not grow with the month.
 
-import csv
-import io
+Which entries are wanted is read once, in one state of the books. Their postings never change, so they may be read at
+any time, and those of a large month are read and printed by several processes.
+"""
+
+import contextlib
+import multiprocessing
+import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
-from sqlalchemy import Connection, Row, Select, and_, select
+from sqlalchemy import Connection, Select, and_, func, select
 
 from farthing.ledger.entry import Entry, Posting
-from farthing.ledger.focus import INSTANTS, OWN_COLUMNS, VERSIONS, Alike, Invoice, Own, charges, columns, common_row
+from farthing.ledger.focus import INSTANTS, OWN_COLUMNS, VERSIONS, Invoice
+from farthing.ledger.focus_text import Printer
 from farthing.model.errors import InvalidError, NotFoundError
-from farthing.store.database import Database
+from farthing.store.database import Database, translated
 from farthing.store.ledger import read_prices
 from farthing.store.parquet import ParquetFile, arrow
 from farthing.store.schema import entries, postings
 
 AT_ONCE: Final = 500
-"""Entries, each of a device and day, that are read at once."""
+"""Entries, each of a device and day, that are printed at once."""
 
-MOST_FORMS: Final = 20_000
-"""Beginnings of rows that are kept; a day of a fleet has about as many as it has workloads."""
+LARGE: Final = 20_000
+"""Entries from which on further processes are worth their start."""
+
+MOST_PROCESSES: Final = 4
+
+Heads = list[tuple[Any, ...]]
+"""Entries without their postings: the columns of `_HEAD`."""
+
+_HEAD: Final = ("id", "kind", "subject", "cluster", "device", "model", "day", "capacity", "cause")
 
 
 class Out(Protocol):
@@ -32,7 +46,7 @@ class Out(Protocol):
     def write(self, text: str, /) -> object: ...
 
 
-def export_focus(database: Database, period: str, issuer: str, version: str, out: Out) -> int:
+def export_focus(database: Database, period: str, issuer: str, version: str, out: Out, large: int = LARGE) -> int:
     """Write the month's rows as CSV; how many they are. InvalidError for a version that is not known."""
     if version not in VERSIONS:
         raise InvalidError(
@@ -44,13 +58,14 @@ def export_focus(database: Database, period: str, issuer: str, version: str, out
             raise NotFoundError(
                 "the ledger has no price book, so it has no charges; see `farthing ledger prices --help`"
             )
-        line_of = _lines(Invoice(period, books[-1].currency, issuer), version)
-        out.write(_line(columns(version)))
+        printer = Printer(Invoice(period, books[-1].currency, issuer), version)
+        out.write(printer.head())
+        number = connection.scalar(select(func.count()).select_from(entries).where(entries.c.period == period)) or 0
         count = 0
-        for some in _entries(connection, period):
-            lines = [line_of(alike, own) for entry in some for alike, own in charges(entry, version)]
-            out.write("".join(lines))
-            count += len(lines)
+        with _printing(database, printer, several=number >= large) as printed:
+            for text, rows in printed(_heads(connection, period)):
+                out.write(text)
+                count += rows
     return count
 
 
@@ -66,29 +81,16 @@ def focus_parquet(path: Path) -> ParquetFile:
 # Reading ----------------------------------------------------------------------------------------------------------
 
 
-def _entries(connection: Connection, period: str) -> Iterator[list[Entry]]:
+def _heads(connection: Connection, period: str) -> Iterator[Heads]:
+    found = connection.execute(_query(period), execution_options={"yield_per": AT_ONCE})
+    return ([tuple(row) for row in rows] for rows in found.partitions())
+
+
+def _query(period: str) -> Select[Any]:
     """The entries of a month, without those that were reversed in the same month, and their reversals."""
-    wanted = [postings.c[name] for name in Posting._fields]
-    for heads in connection.execute(_heads(period), execution_options={"yield_per": AT_ONCE}).partitions():
-        found = connection.execute(
-            select(postings.c.entry, *wanted)
-            .where(postings.c.entry.in_([head.id for head in heads]))
-            .order_by(postings.c.entry, postings.c.line)
-        ).all()
-        lines = {entry: tuple(Posting(*row[1:]) for row in rows) for entry, rows in groupby(found, itemgetter(0))}
-        yield [_entry(head, lines.get(head.id, ())) for head in heads]
-
-
-def _entry(head: Row[tuple[int, ...]], lines: tuple[Posting, ...]) -> Entry:
-    return Entry(
-        head.kind, head.subject, head.cluster, head.device, head.model, head.day, head.capacity, head.cause, lines
-    )
-
-
-def _heads(period: str) -> Select[tuple[int, ...]]:
     taking_back, taken_back = entries.alias(), entries.alias()
     return (
-        select(entries)
+        select(*(entries.c[name] for name in _HEAD))
         .outerjoin(taking_back, and_(taking_back.c.reverses == entries.c.id, taking_back.c.period == period))
         .outerjoin(taken_back, and_(taken_back.c.id == entries.c.reverses, taken_back.c.period == period))
         .where(entries.c.period == period, taking_back.c.id.is_(None), taken_back.c.id.is_(None))
@@ -96,29 +98,56 @@ def _heads(period: str) -> Select[tuple[int, ...]]:
     )
 
 
-# Writing ----------------------------------------------------------------------------------------------------------
+def _read(connection: Connection, heads: Heads) -> Iterator[Entry]:
+    query = (
+        select(postings.c.entry, *(postings.c[name] for name in Posting._fields))
+        .where(postings.c.entry.in_([head[0] for head in heads]))
+        .order_by(postings.c.entry, postings.c.line)
+    )
+    found = connection.execute(query).all()
+    lines = {entry: tuple(Posting(*row[1:]) for row in rows) for entry, rows in groupby(found, itemgetter(0))}
+    return (Entry(*(*head[1:], lines.get(head[0], ()))) for head in heads)
 
 
-def _lines(invoice: Invoice, version: str) -> Callable[[Alike, Own], str]:
-    """How a charge becomes a line: charges that are alike share a form, whose gaps take what is a charge's own."""
-    names = columns(version)
-    gaps = itemgetter(*(Own._fields.index(OWN_COLUMNS[name]) for name in names if name in OWN_COLUMNS))
+# Printing, here or in several processes ---------------------------------------------------------------------------
 
-    @lru_cache(maxsize=MOST_FORMS)
-    def form(alike: Alike) -> str:
-        row = common_row(alike, invoice)
-        return (
-            _line("\0" if name in OWN_COLUMNS else row[name] for name in names).replace("%", "%%").replace("\0", "%s")
-        )
-
-    def line(alike: Alike, own: Own) -> str:
-        filled: str = form(alike) % gaps(own)
-        return filled
-
-    return line
+Printed = Callable[[Iterable[Heads]], Iterator[tuple[str, int]]]
 
 
-def _line(cells: Iterable[str]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerow(cells)
-    return out.getvalue()
+@contextlib.contextmanager
+def _printing(database: Database, printer: Printer, *, several: bool) -> Iterator[Printed]:
+    workers = min(os.cpu_count() or 1, MOST_PROCESSES)
+    if not several or workers < 2:
+        with database.engine.connect() as connection:
+            yield lambda found: (printer.text(_read(connection, heads)) for heads in found)
+        return
+    url = database.engine.url.set(drivername=database.dialect).render_as_string(hide_password=False)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _begin, (url, printer.invoice, printer.version)) as pool:
+        yield lambda found: _in_order(pool, found, 2 * workers)
+
+
+def _in_order(pool: ProcessPoolExecutor, found: Iterable[Heads], ahead: int) -> Iterator[tuple[str, int]]:
+    """What the processes print, in the order of the entries, never more than some pieces ahead."""
+    waiting: deque[Future[tuple[str, int]]] = deque()
+    for heads in found:
+        waiting.append(pool.submit(_work, heads))
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    for future in waiting:
+        yield future.result()
+
+
+_mine: list[tuple[Connection, Printer]] = []
+"""In a process that prints: its connection and its printer."""
+
+
+def _begin(url: str, invoice: Invoice, version: str) -> None:
+    with translated():
+        _mine.append((Database.connect(url).engine.connect(), Printer(invoice, version)))
+
+
+def _work(heads: Heads) -> tuple[str, int]:
+    connection, printer = _mine[0]
+    with translated():
+        return printer.text(_read(connection, heads))
