@@ -20,7 +20,7 @@ from tests.ledgers import book, interval, supply
 
 START = 100 * DAY
 HOUR = 3600
-COUNT = 150
+COUNT = 80
 
 
 def batches() -> list[Batch]:

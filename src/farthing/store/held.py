@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, or_, select, tuple_
 from farthing.ledger.interval import Interval, IntervalId
 from farthing.store.ask import clusters
 from farthing.store.database import Database
-from farthing.store.meters import Epochs, epochs
+from farthing.store.meters import Epochs, epochs, plain
 from farthing.store.rows import interval_of
 from farthing.store.schema import intervals
 
@@ -46,7 +46,8 @@ def _of_cluster(
 ) -> Iterator[Interval]:
     known = epochs(connection, cluster)
     columns = intervals.c
-    query = select(intervals).where(columns.cluster == cluster, columns.use == "share", _when(known, holding))
+    here = (plain(columns.cluster) if holding.start is None else columns.cluster) == cluster
+    query = select(intervals).where(here, columns.use == "share", _when(known, holding))
     if holding.teams is not None:
         query = query.where(columns.team.in_(sorted(holding.teams)))
     if holding.namespace:

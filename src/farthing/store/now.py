@@ -10,7 +10,7 @@ from farthing.ledger.interval import Interval, Supply
 from farthing.ledger.money import HOUR
 from farthing.ledger.price import Prices, UnpricedError
 from farthing.ledger.rate import rate
-from farthing.store.meters import epochs
+from farthing.store.meters import epochs, plain
 from farthing.store.rows import interval_of, supply_of
 from farthing.store.schema import intervals, supplies
 
@@ -63,7 +63,7 @@ def _open_shares(connection: Connection, cluster: str, epoch: int) -> dict[str, 
     """By device; what an earlier life of the meter left open has ended."""
     found: dict[str, list[Interval]] = defaultdict(list)
     query = select(intervals).where(
-        intervals.c.end.is_(None), intervals.c.cluster == cluster, intervals.c.epoch == epoch
+        intervals.c.end.is_(None), plain(intervals.c.cluster) == cluster, intervals.c.epoch == epoch
     )
     for row in connection.execute(query).mappings():
         found[row["device"]].append(interval_of(row, None))

@@ -3,7 +3,7 @@
 `supplies` and `intervals` are what meters said, each record as the latest batch has it; `progress` says how far each
 meter's batches have come without a gap, `early` which came before their turn. `entries` and `postings` are the books;
 `daily` is their sum by day, kept in the same transaction. `dirty` are devices and days to be rated (again).
-What is held now is found by an index of the intervals that are open, which are few.
+Intervals are found by their ends as well: what is held now has none, and what ended lately is little of a long history.
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKeyConstraint, Index, MetaData, Table, Text, UniqueConstraint
@@ -78,12 +78,7 @@ intervals = Table(
     sqlite_with_rowid=False,
 )
 
-Index(
-    "intervals_open",
-    intervals.c.team,
-    sqlite_where=intervals.c.end.is_(None),
-    postgresql_where=intervals.c.end.is_(None),
-)
+Index("intervals_by_end", intervals.c.end, intervals.c.cluster, intervals.c.device)
 
 dirty = Table("dirty", metadata, _text("cluster", key=True), _number("day", key=True), _text("device", key=True))
 

@@ -109,8 +109,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("cluster", "device", "start", "claim", "share"),
         sqlite_with_rowid=False,
     )
-    still_open = sa.text('"end" IS NULL')
-    op.create_index("intervals_open", "intervals", ["team"], sqlite_where=still_open, postgresql_where=still_open)
+    op.create_index("intervals_by_end", "intervals", ["end", "cluster", "device"], unique=False)
     op.create_table(
         "periods",
         sa.Column("period", sa.Text(), nullable=False),
