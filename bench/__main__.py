@@ -1,7 +1,9 @@
 """`make bench`: measures everything on a cluster and writes docs/benchmarks.md.
 
-`python -m bench planner` measures placement in virtual time and writes docs/benchmarks-planner.md.
+`python -m bench planner [PART ...]` measures placement in virtual time and writes docs/benchmarks-planner.md.
+`python -m bench planner-size` measures how it grows and writes docs/benchmarks-planner-size.md.
 `python -m bench ledger [DEVICES] [INTERVALS A DEVICE]` measures the ledger and writes docs/benchmarks-ledger.md.
+`python -m bench growth [DEVICES] [MONTHS]` measures it month after month and writes docs/benchmarks-growth.md.
 """
 
 import asyncio
@@ -12,7 +14,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from bench import latency, ledger, planner, size, throughput, trace
+from bench import growth, latency, ledger, planner, planner_size, size, throughput, trace
 from farthing.local.pins import ETCD, KUBERNETES
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -129,8 +131,12 @@ The spoke takes {found.mib:.0f} MiB. The independent judge says: `{found.verdict
 
 if __name__ == "__main__":  # processes that the export starts read this file too
     if sys.argv[1:2] == ["planner"]:
-        planner.main()
+        planner.main(*sys.argv[2:])
+    elif sys.argv[1:2] == ["planner-size"]:
+        planner_size.main()
     elif sys.argv[1:2] == ["ledger"]:
         ledger.main(*map(int, sys.argv[2:4]))
+    elif sys.argv[1:2] == ["growth"]:
+        growth.main(*map(int, sys.argv[2:4]))
     else:
         main()

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from farthing.decide.board import IMPOSSIBLE
+from farthing.decide.board import ANY_TEAM, IMPOSSIBLE, LEVEL, TEAM, WHOLE
 from farthing.decide.scoring import OURS, Knobs
 from farthing.decide.table import Question, Table
 from farthing.model.ask import MOST_DEVICES, Ask
@@ -28,9 +28,6 @@ from farthing.state.mix import AskClass, Mix, Typical
 
 Place = tuple[int, tuple[int, ...]]
 """A node and devices, as indices into the fleet."""
-
-TEAM: Final = 0
-"""All pods of a simulation are one team's."""
 
 CPU_SCALE: Final = 128_000
 GPU_SCALE: Final = 8_000
@@ -49,7 +46,7 @@ class Policy(ABC):
         """What a kind of pods asks of the table."""
         found = self._questions.get(id(kind))
         if found is None or found.generation != self.table.generation:
-            found = self._questions[id(kind)] = self.table.question(kind.need, kind.cpu, kind.memory, TEAM)
+            found = self._questions[id(kind)] = self.table.question(kind.need, kind.cpu, kind.memory, kind.team)
         return found
 
     def meet(self, kinds: Sequence[Kind]) -> None:  # noqa: B027 -- most do not care
@@ -70,11 +67,17 @@ class Planner(Policy):
     def __init__(self, fleet: Simulated, pods: Sequence[Arrival], seed: int, knobs: Knobs = OURS) -> None:  # noqa: ARG002
         super().__init__(fleet, Typical(), knobs)
         self._mix = Mix()
+        self._met: list[Kind] = []
 
     def meet(self, kinds: Sequence[Kind]) -> None:
-        for kind in kinds:
+        """Counted together when the mix is looked at: until then it is the same whoever was counted."""
+        self._met += kinds
+        if len(self._met) < self._mix.due:
+            return
+        for kind, times in Counter(self._met).items():
             if kind.asks is not None:
-                self._mix.add(kind.asks)
+                self._mix.add(kind.asks, times)
+        self._met.clear()
         self.table.learn(self._mix.typical())
 
     def place(self, kind: Kind) -> Place | None:
@@ -82,10 +85,9 @@ class Planner(Policy):
 
 
 def _best(table: Table, question: Question, kind: Kind) -> Place | None:
-    node, devices = table.choose(question)
+    node, devices = table.place(question)
     if node < 0:
         return None
-    table.take(question, node, devices)
     return node, tuple(devices[: kind.need.count].tolist()) if kind.need else ()
 
 
@@ -100,7 +102,7 @@ class Fgd(Policy):
     """Fragmentation Gradient Descent as published: knows the mix of the whole trace before it begins."""
 
     def __init__(self, fleet: Simulated, pods: Sequence[Arrival], seed: int) -> None:  # noqa: ARG002
-        super().__init__(fleet, whole_mix(pods), Knobs(strand=0, price=0, steps=SIGMOID))
+        super().__init__(fleet, whole_mix(pods), Knobs(strand=0, price=0, steps=SIGMOID, small=False))
 
     def place(self, kind: Kind) -> Place | None:
         return _best(self.table, self.question(kind), kind)
@@ -118,7 +120,7 @@ class Compared(Policy):
     """A policy of the literature. `prefer` scores nodes, `choose` picks among a node's devices."""
 
     def __init__(self, fleet: Simulated, pods: Sequence[Arrival], seed: int) -> None:  # noqa: ARG002
-        super().__init__(fleet, Typical(), Knobs(strand=0, price=0))
+        super().__init__(fleet, Typical(), Knobs(strand=0, price=0, small=False))
         self._chance = random.Random(seed)  # noqa: S311 -- not for secrets
         self._alike: dict[object, Ints] = defaultdict(lambda: np.zeros(len(self.fleet.nodes), dtype=np.int64))
         self._idle = self.table.board.free.copy()
@@ -142,13 +144,21 @@ class Compared(Policy):
     def _devices(self, kind: Kind, question: Question, node: int) -> tuple[int, ...]:
         if kind.need is None:
             return ()
-        ok = question.ok.view(bool)
+        ok = question.asked.ok.view(bool)
         if kind.need.count > 1:
             return self.table.pick(question, node, ok)
         b = self.table.board
         here = np.arange(b.first[node], b.first[node + 1])
-        here = here[ok[here] & (b.rest[0, here] >= kind.milli)]
+        here = here[ok[here] & self._open(question, here)]
         return (int(self.choose(here, b.rest[0, here])),)
+
+    def _open(self, question: Question, devices: Ints) -> Bools:
+        """Which devices have what an ask takes, and let it in."""
+        b, ask = self.table.board, question.asked.ask
+        users, mode, team = b.on[:, devices]
+        fits = (b.left[:, devices] >= question.asked.wants[:2, b.shape[devices]]).all(axis=0)
+        joins = (mode == ask[LEVEL]) & ((ask[ANY_TEAM] != 0) | (team == ask[TEAM])) & (b.multi[devices] != 0)
+        return np.asarray(fits & ((users == 0) | joins & (ask[WHOLE] == 0)))
 
     def choose(self, devices: Ints, rest: Ints) -> int:
         """The device with least left."""
@@ -169,7 +179,7 @@ def _size(kind: Kind) -> object:
 
 def _scored(raw: NDArray[np.float64]) -> int:
     """The index of the highest score, after kube-scheduler's rounding to whole numbers of a hundred."""
-    return int(np.argmax((raw * 100).astype(np.int64)))
+    return int(np.argmax(np.trunc(raw * 100)))
 
 
 class Random(Compared):
