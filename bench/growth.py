@@ -6,13 +6,14 @@ If a month costs the same however many are before it, the last column stays near
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 from bench.ledger import BOOK, DAYS, START, _once, batches
-from farthing.ledger.interval import DAY, Batch
+from farthing.ledger.interval import DAY, Batch, Interval
 from farthing.ledger.period import day_text, period_of
 from farthing.ledger.read_prices import parse_price_book
 from farthing.store.ask import Question, ask
@@ -39,7 +40,7 @@ def shifted(batch: Batch, months: int) -> Batch:
     """The same, so many times 30 days later."""
     by = months * DAYS * DAY
 
-    def later(thing):  # type: ignore[no-untyped-def] # an interval or a supply
+    def later(thing: Interval) -> Interval:
         return replace(thing, start=thing.start + by, end=None if thing.end is None else thing.end + by)
 
     intervals = tuple(replace(later(i), claim=f"{i.claim}-{months}") for i in batch.intervals)
@@ -75,7 +76,7 @@ def measure(devices: int, months: int) -> list[Month]:
     return found
 
 
-def _cpu(work) -> float:  # type: ignore[no-untyped-def] # anything that can be called
+def _cpu(work: Callable[[], object]) -> float:
     before = sum(os.times()[:2])
     work()
     return sum(os.times()[:2]) - before
