@@ -123,6 +123,16 @@ def test_programs_and_people_get_the_same_numbers(url, tmp_path):
     assert "settled through 2026-11-03" in shown
 
 
+@pytest.mark.usefixtures("filled")
+def test_costs_over_time_are_in_its_order(url):
+    command = ("cost", "--by", "team", "--step", "day", "--since", "2026-11-01", "--until", "2026-11-10", "-o", "json")
+    answer = json.loads(run(*command, url=url))
+    assert answer["by"] == ["day", "team"]
+    days = [row["names"][0] for row in answer["rows"]]
+    assert days == sorted(days)
+    assert answer["total"] == "525.600000"
+
+
 def test_the_books_are_kept_from_the_command_line(url, tmp_path):
     file = tmp_path / "prices.yaml"
     file.write_text("{version: 1, since: 2026-01-01, currency: GBP, lines: [{perHour: '3.60'}]}")

@@ -21,7 +21,7 @@ from farthing.ledger.span import days_of
 from farthing.model.errors import InvalidError
 
 if TYPE_CHECKING:
-    from farthing.store.ask import Answer, Standing
+    from farthing.store.ask import Answer, Cost, Standing
     from farthing.store.ledger import Ledger
 
 LedgerUrl = Annotated[
@@ -41,6 +41,14 @@ class CostFormat(StrEnum):
     json = "json"
     csv = "csv"
     parquet = "parquet"
+
+
+class Step(StrEnum):
+    """How finely time is divided."""
+
+    total = "total"
+    day = "day"
+    month = "month"
 
 
 CostOutput = Annotated[
@@ -99,6 +107,7 @@ def cost(
     until: Annotated[str, typer.Option("--until", help="The last day; default: today.")] = "",
     team: Annotated[str, typer.Option("--team", help="Only what this team is charged.")] = "",
     workload: Annotated[str, typer.Option("--workload", help="Only this one, such as Job/train.")] = "",
+    step: Annotated[Step, typer.Option("--step", help="One sum for all the time, or one for each.")] = Step.total,
     file: Annotated[Path | None, typer.Option("--file", help="Write there; Parquet needs it.")] = None,
     output: CostOutput = CostFormat.table,
 ) -> None:
@@ -110,10 +119,13 @@ def cost(
     \b
     farthing cost
     farthing cost --by team,model --since 30d
+    farthing cost --by team --step day
     farthing cost --by day --team vision -o csv
     farthing cost --workload Job/train --since 2026-11-01
     """
     fields = tuple(name.strip() for name in by.split(",") if name.strip())
+    if step is not Step.total:
+        fields = (step.value, *(name for name in fields if name != step.value))
     first, last = days_of(since, until, int(time.time()))
     with opened(ledger) as found:
         report = _report(found, fields, (first, last), team, workload)
@@ -149,11 +161,16 @@ def _report(ledger: "Ledger", by: tuple[str, ...], days: tuple[int, int], team: 
                 round(cost.milli_gpu_seconds / _MILLI_GPU_HOUR, 6),
                 round(cost.mib_seconds / 1024 / 3600, 6),
             )
-            for cost in answer.costs
+            for cost in _in_time(answer.costs, by)
         ),
         books=tuple(_books(found) for found in answer.standing),
         problems=tuple(_problems(answer)),
     )
+
+
+def _in_time(costs: "Sequence[Cost]", by: tuple[str, ...]) -> "Sequence[Cost]":
+    """The dearest first, but days and months in their order where they come first."""
+    return sorted(costs, key=lambda cost: cost.names[0]) if by[:1] in (("day",), ("month",)) else costs
 
 
 def _books(found: "Standing") -> BooksRow:
