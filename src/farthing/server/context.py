@@ -64,11 +64,16 @@ _BEARER = HTTPBearer(
 )
 
 
+def address_of(request: Request) -> str:
+    """Where a request came from."""
+    return request.client.host if request.client else ""
+
+
 async def caller_of(
     request: Request, context: Here, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
 ) -> Caller:
     """Who asks; RefusedError where nobody knows, or where they ask too often."""
-    context.addresses.take(request.client.host if request.client else "")
+    context.addresses.take(address_of(request))
     found = await context.access.caller(given.credentials if given else "")
     if found is None:
         message = "the token is missing, or not good; give one that Kubernetes knows: Authorization: Bearer TOKEN"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal, TypeVar
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
@@ -18,7 +18,7 @@ from farthing.model.errors import InvalidError
 from farthing.server import paging
 from farthing.server.access import View, view
 from farthing.server.answers import Allocation, Allocations, Books, CostItem, Costs, Health, Idle, IdleItem, Prices
-from farthing.server.context import Asker, Context, Here, Seen, Team, everything
+from farthing.server.context import Asker, Context, Here, Seen, Team, address_of, everything
 from farthing.server.paging import Cursors
 from farthing.server.problems import Problem
 from farthing.store.ask import Answer, Cost, Question, Where, ask
@@ -45,7 +45,7 @@ _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
 _NOT_FOUND: Final[dict[int | str, dict[str, Any]]] = {404: {"description": "Not Found", "content": _PROBLEM}}
 
 router = APIRouter(prefix="/v1", responses=_REFUSALS)
-open_router = APIRouter(prefix="/v1", responses={503: _REFUSALS[503]})
+open_router = APIRouter(prefix="/v1", responses={status: _REFUSALS[status] for status in (429, 503)})
 """What asks for no token."""
 
 Since = Annotated[str, Query(description="The first day, or a length of time such as 7d; default: this month.")]
@@ -56,8 +56,9 @@ Cursor = Annotated[str, Query(description="Where the page begins: `next` of the 
 
 
 @open_router.get("/health")
-def health(context: Here) -> Health:
+def health(request: Request, context: Here) -> Health:
     """Whether the server is up and its database answers. Asks for no token, and says nothing of what is in it."""
+    context.addresses.take(address_of(request))
     context.ledger.closed()
     return Health()
 

@@ -59,7 +59,7 @@ def allocation(
     ] = False,
     resolution: Annotated[str, Query(description="Taken, and without effect: nothing is sampled.")] = "",
 ) -> JSONResponse:
-    """GPU costs in OpenCost's shape, errors too. Idle is for those who see everything.
+    """GPU costs in OpenCost's shape, what is wrong with the question too. Idle is for those who see everything.
 
     Windows of parts of days are rated on the spot, which takes seconds on large clusters; whole days are quick.
     """
