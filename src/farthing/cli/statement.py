@@ -82,7 +82,8 @@ def _show(out: Console, made: Statement) -> None:
 _STYLE: Final = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:50rem;margin:3rem auto;padding:0 1rem;color:#222}"
     "table{border-collapse:collapse;table-layout:fixed;width:100%;margin:1rem 0 2rem}"
-    "th,td{padding:.3rem .6rem;text-align:right;border-bottom:1px solid #ddd}th:first-child,td:first-child{text-align:left;overflow-wrap:anywhere}"
+    "th,td{padding:.3rem .6rem;text-align:right;border-bottom:1px solid #ddd}"
+    "th:first-child,td:first-child{text-align:left;overflow-wrap:anywhere}"
     "th:first-child{width:40%}meter{width:100%}.total{font-size:2rem}"
     "@media(prefers-color-scheme:dark){body{background:#111;color:#ddd}th,td{border-color:#333}}"
 )
