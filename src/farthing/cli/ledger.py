@@ -108,6 +108,31 @@ def close(
 
 
 @app.command()
+def archive(
+    period: Annotated[str, typer.Argument(metavar="MONTH", help="A month that is closed, such as 2026-11.")],
+    folder: Annotated[Path, typer.Option("--folder", help="Where the files go.")],
+    ledger: LedgerUrl = "",
+) -> None:
+    """Copy a closed month's raw records into Parquet files: intervals, supplies, entries and postings.
+
+    Nothing leaves the ledger. Needs farthing[parquet].
+
+    \b
+    farthing ledger archive 2026-11 --folder /var/lib/farthing/archive
+    """
+    from farthing.store.archive import archive as write  # noqa: PLC0415 -- SQL takes most of a second to import
+
+    month = parse_period(period)
+    try:
+        with opened(ledger) as found:
+            counts = write(found.database, month, folder)
+    except OSError as error:
+        raise InvalidError("--folder", f"{folder} cannot be written: {error.strerror}") from error
+    for name, count in counts.items():
+        console().print(f"{folder / f'{name}-{month}.parquet'}: {counted(count, 'row')}")
+
+
+@app.command()
 def focus(
     period: Annotated[str, typer.Argument(metavar="MONTH", help="Such as 2026-11.")],
     file: Annotated[Path, typer.Option("--file", help="The file to write: CSV, or Parquet where it ends in .parquet.")],
