@@ -3,16 +3,21 @@
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from farthing.ledger.budget import Budget
 from farthing.ledger.interval import DAY
-from farthing.server.metrics import KEEP_SECONDS, MOST_SERIES, OTHER, LedgerMetrics, bounded
+from farthing.ledger.period import day_of
+from farthing.server.metrics import KEEP_SECONDS, MOST_SERIES, OTHER, LedgerMetrics, bounded, budgets_left
+from farthing.store.ask import Question, ask
+from farthing.store.budgets import set_budgets
 from farthing.store.now import Held
+from tests.server.conftest import NOW
 from tests.store.focus_month import START
 
 
 @pytest.fixture
 def value(month):
     registry = CollectorRegistry()
-    registry.register(LedgerMetrics(month, lambda: 0.0, lambda: {"speech": 12_500_000}))
+    registry.register(LedgerMetrics(month, lambda: 0.0, lambda: budgets_left(month, NOW - 1)))
 
     def _value(name, **labels):
         return registry.get_sample_value(name, {"cluster": "c", **labels})
@@ -36,12 +41,25 @@ def test_all_costs_an_hour_together_are_what_the_devices_cost(value):
     assert sum(found) == pytest.approx(2 * 3.6)
 
 
-def test_how_fresh_it_is_and_what_is_left_of_budgets(value):
+def test_how_fresh_it_is(value):
     assert value("farthing_ledger_settled_timestamp_seconds") == START + 31 * DAY
     assert value("farthing_ledger_heard_timestamp_seconds") == START + 31 * DAY
     assert value("farthing_ledger_missing_batches") == 0
     assert value("farthing_ledger_unpriced_devices") == 0
-    assert value.registry.get_sample_value("farthing_budget_left", {"team": "speech", "currency": "GBP"}) == 12.5
+
+
+def test_what_is_left_of_budgets_is_in_their_unit(month, value):
+    money = Budget("gpus", "speech", 1_000_000_000)
+    hours = Budget("hours", "speech", 100 * 3_600_000, of_time=True)
+    set_budgets(month.database, (money, hours))
+    (charged,) = ask(month.database, Question((), day_of("2026-12-01"), day_of("2026-12-01"), "speech")).costs
+    left = {
+        unit: value.registry.get_sample_value("farthing_budget_left", {"budget": name, "team": "speech", "unit": unit})
+        for name, unit in (("gpus", "GBP"), ("hours", "GPU-hours"))
+    }
+    set_budgets(month.database, ())
+    assert left["GBP"] == pytest.approx(1000 - charged.amount / 10**6)
+    assert left["GPU-hours"] == pytest.approx(100 - charged.milli_gpu_seconds / 3_600_000)
 
 
 def test_many_teams_are_few_series():

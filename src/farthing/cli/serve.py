@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from farthing.cli.cost import LedgerUrl
-from farthing.cli.logs import LogFormat, configure_logging
 from farthing.cli.options import Context, Kubeconfig, find_kubeconfig
+from farthing.logs import LogFormat, configure_logging
 from farthing.model.errors import InvalidError
 
 app = typer.Typer(help="Serve costs to programs and dashboards.", no_args_is_help=True)

@@ -116,7 +116,7 @@ class Alike(NamedTuple):
     """What charges have in common that differ in nothing but `Own`.
 
     `usage`: it is for capacity, not an adjustment. `claimed`: somebody's claim is behind it. `split`: it is part of the
-    cost of a device.
+    cost of a device. `labels` are the pod's, as a JSON object, or empty.
     """
 
     day: int
@@ -130,6 +130,7 @@ class Alike(NamedTuple):
     usage: bool
     claimed: bool
     split: bool
+    labels: str
 
 
 class Own(NamedTuple):
@@ -182,7 +183,9 @@ def charges(entry: Entry, version: str) -> Iterator[tuple[Alike, Own]]:
             if split:
                 method, allocated = cell(_method(ratios[i], hours)), resource if claimed else kind
             yield (
-                Alike(day, cluster, model, kind, team, namespace, workload, isolation, usage, claimed, split),
+                Alike(
+                    day, cluster, model, kind, team, namespace, workload, isolation, usage, claimed, split, posting.tags
+                ),
                 Own(format_exact(amount), hours, resource, device, method, allocated),
             )
 
@@ -250,8 +253,9 @@ def _midnight(day: int) -> str:
 
 
 def _tags(alike: Alike) -> str:
-    """As JSON, without those that are empty."""
-    return _json({f"farthing.dev/{key}": value for key in _TAGS if (value := getattr(alike, key))})
+    """As JSON, without those that are empty; labels of the pod before our own."""
+    own = {f"farthing.dev/{key}": value for key in _TAGS if (value := getattr(alike, key))}
+    return _json({**json.loads(alike.labels), **own} if alike.labels else own)
 
 
 def _hours(milli_seconds: int) -> str:

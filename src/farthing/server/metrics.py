@@ -12,9 +12,11 @@ from cachetools import TTLCache
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from farthing.ledger.budget import Account
 from farthing.ledger.interval import DAY
 from farthing.ledger.money import MICRO
 from farthing.store.ask import standing
+from farthing.store.budgets import accounts, read_budgets
 from farthing.store.ledger import Ledger, read_prices
 from farthing.store.now import Held, look
 
@@ -25,16 +27,33 @@ KEEP_SECONDS: Final = 15.0
 _BY: Final = ("cluster", "team", "model")
 
 
-def no_budgets() -> Mapping[str, int]:
+Left = Mapping[tuple[str, str, str], float]
+"""What is left, by budget, team and unit."""
+
+_MILLI_GPU_HOUR: Final = 3_600_000
+
+
+def no_budgets() -> Left:
     """Where no budgets are kept."""
     return {}
 
 
+def budgets_left(ledger: Ledger, at: int) -> Left:
+    """What is left of the budgets that the ledger holds, at an instant; each team for itself, without the tree."""
+    found = accounts(ledger.database, read_budgets(ledger.database), at, {}).accounts
+    return dict(map(_left, found))
+
+
+def _left(found: Account) -> tuple[tuple[str, str, str], float]:
+    unit, size = ("GPU-hours", _MILLI_GPU_HOUR) if found.budget.of_time else (found.currency, MICRO)
+    return (found.budget.name, found.budget.team, unit), (found.budget.limit - found.spent) / size
+
+
 class LedgerMetrics(Collector):
-    """Looks at the ledger when it is scraped, at most every 15 seconds. `budgets`: micro-units left, by team."""
+    """Looks at the ledger when it is scraped, at most every 15 seconds; `budgets` says what is left of them."""
 
     def __init__(
-        self, ledger: Ledger | None, steady: Callable[[], float], budgets: Callable[[], Mapping[str, int]] = no_budgets
+        self, ledger: Ledger | None, steady: Callable[[], float], budgets: Callable[[], Left] = no_budgets
     ) -> None:
         self._ledger = ledger
         self._budgets = budgets
@@ -67,8 +86,8 @@ class LedgerMetrics(Collector):
                     families.unpriced.add_metric([where.cluster], now.unpriced)
                     for (team, model), held in bounded(now.held).items():
                         families.add([where.cluster, team, model], currency, held)
-            for team, left in sorted(self._budgets().items())[:MOST_SERIES]:
-                families.budget.add_metric([team, currency], left / MICRO)
+            for labels, left in sorted(self._budgets().items())[:MOST_SERIES]:
+                families.budget.add_metric(labels, left)
         return families.all()
 
 
@@ -100,7 +119,9 @@ class _Families:
         self.memory = GaugeMetricFamily("farthing_allocated_memory_bytes", "Memory held.", labels=_BY)
         self.shares = GaugeMetricFamily("farthing_allocated_shares", "Shares held.", labels=_BY)
         self.budget = GaugeMetricFamily(
-            "farthing_budget_left", "What is left of a team's budget.", labels=["team", "currency"]
+            "farthing_budget_left",
+            "What is left of a budget that the ledger holds; negative where too much was spent.",
+            labels=["budget", "team", "unit"],
         )
         self.settled = GaugeMetricFamily(
             "farthing_ledger_settled_timestamp_seconds", "The books are settled up to here.", labels=["cluster"]

@@ -21,7 +21,7 @@ from farthing.model.errors import InvalidError
 from farthing.server.access import Access, Everybody, Reviews
 from farthing.server.app import cost_app
 from farthing.server.context import Context
-from farthing.server.metrics import LedgerMetrics
+from farthing.server.metrics import LedgerMetrics, budgets_left
 from farthing.store.ledger import Ledger
 
 _log = structlog.get_logger(__name__)
@@ -82,7 +82,7 @@ async def serve(settings: CostSettings) -> None:
         context = Context.of(ledger, await _access(settings, stack), time.time, time.monotonic)
         if settings.metrics_port:
             registry = CollectorRegistry()
-            registry.register(LedgerMetrics(ledger, time.monotonic))
+            registry.register(LedgerMetrics(ledger, time.monotonic, lambda: budgets_left(ledger, int(time.time()))))
             start_http_server(settings.metrics_port, settings.metrics_host, registry=registry)
         await _Server(_config(settings, context)).serve()
 
