@@ -104,15 +104,15 @@ def _step(gain: float, step: int, steps: Floats) -> int:
 
 
 @kernel
-def rate(b: Board, nodes: Ints, count: int, ask: Ints, wants: Ints, ok: Flags, scores: Scores, chosen: Ints) -> None:
-    """The scores of an ask for one device, or none, on the first `count` of `nodes`; `chosen` gets the devices."""
+def rate(b: Board, nodes: Ints, ask: Ints, wants: Ints, ok: Flags, scores: Scores, chosen: Ints) -> None:
+    """The scores of an ask for one device, or none, on nodes; `chosen` gets the devices."""
     first, shape, multi, left, on, room = b.first, b.shape, b.multi, b.left, b.on, b.room
     rest, least, enough, slivers, all_free, waste = b.rest, b.least, b.enough, b.slivers, b.free, b.waste
     want_count, want_cpu, weight, price, steps = b.wants[0], b.wants[1], b.wants[2], b.price, b.steps
     rank = b.rank
     cpu_per_gpu, strand, step = b.knobs[CPU_PER_GPU], b.knobs[STRAND], b.knobs[STEP]
     typical = weight.shape[0]
-    for i in range(count):
+    for i in range(len(nodes)):
         n = nodes[i]
         scores[i] = IMPOSSIBLE
         cpu = room[0, n] - ask[CPU]
