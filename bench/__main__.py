@@ -1,6 +1,7 @@
 """`make bench`: measures everything on a cluster and writes docs/benchmarks.md.
 
 `python -m bench planner [PART ...]` measures placement in virtual time and writes docs/benchmarks-planner.md.
+`python -m bench planner-size` measures how it grows and writes docs/benchmarks-planner-size.md.
 `python -m bench ledger [DEVICES] [INTERVALS A DEVICE]` measures the ledger and writes docs/benchmarks-ledger.md.
 """
 
@@ -12,7 +13,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from bench import latency, ledger, planner, size, throughput, trace
+from bench import latency, ledger, planner, planner_size, size, throughput, trace
 from farthing.local.pins import ETCD, KUBERNETES
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -129,6 +130,8 @@ The spoke takes {found.mib:.0f} MiB. The independent judge says: `{found.verdict
 
 if sys.argv[1:2] == ["planner"]:
     planner.main(*sys.argv[2:])
+elif sys.argv[1:2] == ["planner-size"]:
+    planner_size.main()
 elif sys.argv[1:2] == ["ledger"]:
     ledger.main(*map(int, sys.argv[2:4]))
 else:

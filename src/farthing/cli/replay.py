@@ -18,7 +18,7 @@ from farthing.cli.look import look
 from farthing.cli.options import Context, Format, Kubeconfig, Output, connect
 from farthing.cli.render import Cell, Column, bar, console, counted, percent, show_json, show_table
 from farthing.cli.replaying import Fate, Replay, manifest
-from farthing.cli.tracefile import find_file
+from farthing.cli.tracefile import path_of
 from farthing.cli.traces import Traces
 from farthing.files.pods import TracePod, read_pods
 from farthing.kube.connection import Connection
@@ -87,7 +87,7 @@ def replay(
     farthing replay --pods 3000 --trace openb_pod_list_gpuspec33.csv --rate 50
     farthing replay --pods 300 --start 300 -o json | jq .allocation_percent
     """
-    path = find_file(trace, traces)
+    path = path_of(trace, traces)
     chosen = list(itertools.islice(read_pods(path), start, start + pods))
     if not chosen:
         raise InvalidError("--start", f"{path} has no more than {start} pods")

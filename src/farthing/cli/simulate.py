@@ -15,27 +15,29 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from farthing.cli.options import Format, Output
 from farthing.cli.render import Column, console, show_json, show_table
 from farthing.cli.replay import DEFAULT_TRACE
-from farthing.cli.tracefile import find_file
+from farthing.cli.scene import DEFAULT_FLEET, Scene, scene
 from farthing.cli.traces import Traces
-from farthing.decide.jit import compile_kernels
-from farthing.files.fleet import read_fleet
-from farthing.files.pods import read_pods
+from farthing.decide.jit import are_kept, cache_folder
+from farthing.decide.warm import use_compiled
 from farthing.model.errors import InvalidError, PermanentError
 from farthing.sim.engine import Setting, run
-from farthing.sim.fleet import simulated
 from farthing.sim.policies import POLICIES
 from farthing.sim.report import write_html, write_png
 from farthing.sim.results import Mode, Run
-from farthing.sim.workload import Arrival, arrivals
-
-DEFAULT_FLEET: Final = "openb_node_list_gpu_node.csv"
 
 _MOST_SEEDS: Final = 1000
 
 
 def simulate(
-    fleet: Annotated[str, typer.Option("--fleet", help="Fleet file (YAML) or openb node list.")] = DEFAULT_FLEET,
-    trace: Annotated[str, typer.Option("--trace", help="List of pods: a file of the trace or a path")] = DEFAULT_TRACE,
+    file: Annotated[
+        Path | None, typer.Option("--from", help="A file of `farthing export`: its fleet and the pods that came to it.")
+    ] = None,
+    fleet: Annotated[
+        str | None, typer.Option("--fleet", help=f"Fleet file (YAML) or openb node list; else {DEFAULT_FLEET}.")
+    ] = None,
+    trace: Annotated[
+        str | None, typer.Option("--trace", help=f"List of pods: a file of the trace or a path; else {DEFAULT_TRACE}.")
+    ] = None,
     mode: Annotated[
         Mode, typer.Option("--mode", help="fill: until nothing fits. churn: at a load. replay.")
     ] = Mode.fill,
@@ -59,20 +61,23 @@ def simulate(
     come and go by chance; in `replay` when the trace says, and wait for their turn. Nodes stand in an order of chance,
     by the seed. Without --policy, Farthing's planner runs alone.
 
+    An export has a fleet and pods of its own; --fleet or --trace beside it takes the place of the one or the other.
+
     \b
     farthing simulate
     farthing simulate --policy all --seeds 10 --html report.html
     farthing simulate --mode churn --load 0.95 -p Farthing -p FGD -p BestFit
     farthing simulate --fleet fleet.yaml --trace pods.csv --mode replay -o json
+    farthing simulate --from cluster.json --mode replay
+    farthing simulate --from cluster.json --fleet larger.yaml --mode replay
     """
     chosen = _policies(policy)
     if log is not None and len(chosen) * seeds > 1:
         raise InvalidError("--log", "is for one run; name one --policy and one --seed")
-    nodes_path, pods_path = find_file(fleet, traces) if _named(fleet) else Path(fleet), find_file(trace, traces)
-    pods = _pods(pods_path)
-    compile_kernels()
+    found = scene(file, fleet, trace, traces)
+    _compile()
     settings = [Setting(mode, number, window, load, ratio, log=log is not None) for number in range(seed, seed + seeds)]
-    runs = list(_run(nodes_path, pods, chosen, settings, pods_path.name))
+    runs = list(_run(found, chosen, settings))
     if log is not None:
         _write_log(log, runs[0])
     if html is not None:
@@ -83,11 +88,19 @@ def simulate(
         show_json(runs)
     else:
         _show(console(), mode, runs)
+    _note(found.notes)
 
 
-def _named(fleet: str) -> bool:
-    """Whether a fleet is a file of the trace, and not a path."""
-    return not Path(fleet).is_file()
+def _compile() -> None:
+    """Use compiled kernels. Where they cannot be had, numpy gives the same answers, slower."""
+    err = Console(stderr=True)
+    try:
+        with err.status("loading compiled kernels; the first time this takes some 20 seconds"):
+            use_compiled()
+    except Exception as error:  # noqa: BLE001 -- a broken cache has many faces
+        where = f"; they are kept in {cache_folder()}, which may be removed" if are_kept() else ""
+        said = f"compiled kernels cannot be used ({type(error).__name__}: {error}){where}. This will be slower."
+        err.print(said, style="yellow", markup=False)
 
 
 def _policies(named: list[str] | None) -> list[str]:
@@ -102,28 +115,16 @@ def _policies(named: list[str] | None) -> list[str]:
     return list(dict.fromkeys(known[name.lower()] for name in named or ("Farthing",)))
 
 
-def _pods(path: Path) -> list[Arrival]:
-    found = arrivals(list(read_pods(path)))
-    if not any(arrival.kind.milli for arrival in found):
-        raise InvalidError(str(path), "has no pod that asks for GPUs; there is nothing to simulate")
-    return found
-
-
-def _run(
-    nodes: Path, pods: list[Arrival], policies: Sequence[str], settings: Sequence[Setting], trace: str
-) -> Iterator[Run]:
+def _run(found: Scene, policies: Sequence[str], settings: Sequence[Setting]) -> Iterator[Run]:
     """All runs, one after the other, with a bar of progress."""
-    described = read_fleet(nodes)
-    if not any(found.group.gpus for found in described):
-        raise InvalidError(str(nodes), "has no node with GPUs; there is nothing to simulate")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("simulating", total=len(policies) * len(settings))
         for setting in settings:
-            there = simulated(described, setting.seed)
+            there = found.fleet(setting.seed)
             for policy in policies:
                 progress.update(task, description=f"{policy}, seed {setting.seed}")
-                yield run(there, pods, policy, setting, trace, time.perf_counter)
+                yield run(there, found.pods, policy, setting, found.name, time.perf_counter)
                 progress.advance(task)
 
 
@@ -159,6 +160,12 @@ def _show(out: Console, mode: Mode, runs: list[Run]) -> None:
     )
     grouped = itertools.groupby(sorted(runs, key=lambda r: list(POLICIES).index(r.policy)), key=lambda r: r.policy)
     show_table(out, columns, (_row(mode, name, list(group)) for name, group in grouped))
+
+
+def _note(notes: Sequence[str]) -> None:
+    """What was not simulated, beside the answer."""
+    for note in notes:
+        Console(stderr=True).print(note, style="dim", markup=False)
 
 
 def _row(mode: Mode, name: str, runs: list[Run]) -> list[str]:

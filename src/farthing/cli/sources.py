@@ -11,7 +11,7 @@ from farthing.api.profiles import profile_object, profile_of
 from farthing.api.templating import cel_list, objects, rendered
 from farthing.cli.look import look_at
 from farthing.cli.replaying import amount
-from farthing.cli.tracefile import find_file
+from farthing.cli.tracefile import path_of
 from farthing.files.pods import TracePod, read_pods
 from farthing.kube.resources import CLASSES, NODES, PROFILES, SLICES
 from farthing.local.fleet import load_fleet
@@ -64,7 +64,7 @@ def from_fleet(path: Path, trace: str | None, pods: int | None, traces: Path | N
         world.fold(Seen(resource.thing(msgspec.json.encode(manifest))), 0.0)
     if trace is None:
         return Source(str(path), world, 0.0)
-    chosen = list(itertools.islice(read_pods(find_file(trace, traces)), pods))
+    chosen = list(itertools.islice(read_pods(path_of(trace, traces)), pods))
     if not chosen:
         raise InvalidError("--trace", f"{trace} has no pods")
     asking = [pod for pod in chosen if pod.gpus]

@@ -42,6 +42,11 @@ def folders(named: Path | None) -> list[Path]:
     return [Path("../shared/traces"), home() / "traces"]
 
 
+def path_of(name: str, named: Path | None) -> Path:
+    """The path of a file that an option names: a path of the user's own, or a file of the trace."""
+    return Path(name) if Path(name).is_file() else find_file(name, named)
+
+
 def find_file(name: str, named: Path | None) -> Path:
     """The path of one file of the trace; a `name` that is a path is taken as it is."""
     candidates = [Path(name)] if os.sep in name else [f / sub / name for f in folders(named) for sub in ("openb", ".")]

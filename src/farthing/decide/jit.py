@@ -1,12 +1,14 @@
 """numba, where it is there: how kernels are compiled, where the code is kept, and which kernels are in use.
 
-Until `compile_kernels` is called, numpy does the work: loading numba takes a second, and compiling without a cache some
-twenty, which only those who place by the thousand need. Both give the same plans.
+Until `use` or `compile_kernels` is called, numpy does the work: loading numba takes a second, compiling without a cache
+some twenty. Both give the same plans.
 """
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -16,26 +18,48 @@ from farthing.decide import vectors
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 _in_use: list[ModuleType] = [vectors]
+_here: ContextVar[ModuleType | None] = ContextVar("kernels in use in this thread or task only", default=None)
 
 
 def engine() -> ModuleType:
     """The kernels in use: `compiled` or `vectors`."""
-    return _in_use[-1]
+    return _here.get() or _in_use[-1]
+
+
+def use(module: ModuleType) -> None:
+    """Use these kernels from now on, everywhere."""
+    _in_use[:] = [module]
+
+
+@contextmanager
+def using(module: ModuleType) -> Iterator[None]:
+    """Use these kernels inside, in this thread or task only."""
+    before = _here.set(module)
+    try:
+        yield
+    finally:
+        _here.reset(before)
+
+
+def load_kernels() -> ModuleType | None:
+    """The kernels that numba compiles, each when it is first called; None where numba is missing."""
+    try:
+        return importlib.import_module("farthing.decide.compiled")
+    except ImportError:
+        return None
 
 
 def compile_kernels() -> bool:
     """Use compiled kernels from now on, if numba is there; says whether it is."""
-    try:
-        found = importlib.import_module("farthing.decide.compiled")
-    except ImportError:
-        return False
-    _in_use[:] = [found]
-    return True
+    kernels = load_kernels()
+    if kernels is not None:
+        use(kernels)
+    return kernels is not None
 
 
 def kernel(function: _F) -> _F:
     """Compile a function over numpy arrays when it is first called. ImportError where numba is missing."""
-    kept = _kept()
+    kept = are_kept()
     numba = importlib.import_module("numba")
     # Sums may be added up in any order, since all numbers are whole; that lets them go through vector units.
     compiled: _F = numba.njit(function, cache=kept, fastmath={"reassoc"}, error_model="numpy")
@@ -50,8 +74,8 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "farthing" / "numba"
 
 
-def _kept() -> bool:
-    """Tell numba the folder, before it is loaded; False where there is none, so that each process compiles anew."""
+def are_kept() -> bool:
+    """Whether compiled kernels are kept, or each process compiles anew. Tells numba the folder, before it is loaded."""
     try:
         folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)

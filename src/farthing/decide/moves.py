@@ -6,20 +6,19 @@ and the waiting pod's devices are closed to it. The node where this costs least 
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
 from farthing.decide.draft import Draft
-from farthing.decide.fit import eligible
+from farthing.decide.fit import able, eligible
 from farthing.decide.movable import devices_of, lost_seconds, milli_held, milli_wanted, replacement
 from farthing.decide.needs import Need, needs_of
-from farthing.decide.nodes import allowed
+from farthing.decide.nodes import allowed, roomy
 from farthing.decide.place import Placement, place
 from farthing.model.cluster import DeviceId, Pod
-from farthing.state.fleet import Bools
 from farthing.state.residents import Resident
 from farthing.state.snapshot import Waiting
 
@@ -76,21 +75,48 @@ class Search:
     at: float
     movable: tuple[Resident, ...]
     moved: set[str] = field(default_factory=set)
+    _costs: dict[str, tuple[int, int, str]] = field(default_factory=dict)
 
     def best(self, waiting: Waiting, budget: Budget) -> Proposal | None:
         """The moves that cost least: work lost, then restarts, then the smallest node; None where none will do."""
         needs = tuple(need for claim in waiting.claims if claim.ours for _, need in needs_of(claim))
-        found = [
-            (trial.proposal.lost_gpu_seconds, len(trial.proposal.moves), node, trial)
-            for node, here in self._nodes(waiting.pod, needs)
-            if (trial := self._on(node, here, waiting, needs, budget)) is not None
-        ]
-        if not found:
-            return None
-        best = min(found, key=lambda entry: entry[:3])[3]
-        self.draft = best.after
-        self.moved.update(move.pod.uid for move in best.proposal.moves)
-        return best.proposal
+        cheapest: tuple[_Cost, _Room] | None = None
+        for node, here in self._nodes(waiting.pod, needs):
+            leaving = self._leaving(node, here, waiting, needs)
+            cost = (sum(self._cost(resident)[0] for resident in leaving), len(leaving), node)
+            affordable = leaving and len(leaving) <= budget.moves and cost[0] <= budget.lost_gpu_seconds
+            if affordable and (cheapest is None or cost < cheapest[0]):
+                room = self._room(node, leaving, waiting, needs)
+                cheapest = (cost, room) if room and self._possible(room, waiting) else cheapest
+        return self._proposal(cheapest[1], waiting, needs) if cheapest else None
+
+    def _possible(self, room: "_Room", waiting: Waiting) -> bool:
+        """Whether everybody who leaves finds another place."""
+        with self.draft.trial():
+            return len(self._carry_out(room, waiting)) == len(room.leaving)
+
+    def _proposal(self, room: "_Room", waiting: Waiting, needs: tuple[Need, ...]) -> Proposal:
+        """Make the moves in the draft, for good, and write them down."""
+        fleet, chosen = self.draft.fleet, room.placement.devices
+        wanted = [milli_wanted(fleet, n, i) for n, devices in zip(needs, chosen, strict=True) for i in devices]
+        moves = self._carry_out(room, waiting)
+        self.moved.update(move.pod.uid for move in moves)
+        devices = tuple(fleet.devices[i] for i in room.targets)
+        node = fleet.nodes[room.placement.node].name
+        return Proposal(waiting.pod, waiting.team, sum(wanted), node, devices, moves)
+
+    def _carry_out(self, room: "_Room", waiting: Waiting) -> tuple[Move, ...]:
+        """Close to others what the pod gets, and move those who leave, until one finds no place."""
+        for device in room.targets:
+            self.draft.close(device)
+        self.draft.settle_on(room.placement.node, waiting.pod)
+        moves = []
+        for resident in sorted(room.leaving, key=self._largest_first):
+            found = self._settle(resident)
+            if found is None:
+                break
+            moves.append(found)
+        return tuple(moves)
 
     def _nodes(self, pod: Pod, needs: tuple[Need, ...]) -> Iterator[tuple[int, list[Resident]]]:
         """Nodes that could hold the pod were they empty, those with most free first, and who may leave each."""
@@ -112,63 +138,65 @@ class Search:
         """Nobody is moved twice, nor for somebody less important."""
         return resident.pod.uid not in self.moved and resident.pod.priority <= pod.priority
 
-    def _on(
-        self, node: int, here: list[Resident], waiting: Waiting, needs: tuple[Need, ...], budget: Budget
-    ) -> "_Trial | None":
-        """Moves that make room on one node within the budget, or None."""
-        room = self._make_room(node, here, waiting, needs)
-        if room is None or len(room[0]) > budget.moves:
-            return None
-        leaving, placement = room
-        after = self.draft.copy()
-        targets = [device for devices in placement.devices for device in devices]
-        for device in targets:
-            after.close(device)
-        after.settle_on(node, waiting.pod)
-        moves = self._elsewhere(after, leaving)
-        if moves is None or sum(move.lost_gpu_seconds for move in moves) > budget.lost_gpu_seconds:
-            return None
-        fleet = after.fleet
-        wanted = (milli_wanted(fleet, n, i) for n, chosen in zip(needs, placement.devices, strict=True) for i in chosen)
-        devices = tuple(fleet.devices[i] for i in targets)
-        proposal = Proposal(waiting.pod, waiting.team, sum(wanted), fleet.nodes[node].name, devices, moves)
-        return _Trial(proposal, after)
-
     # Leaving ------------------------------------------------------------------------------------------------------
 
-    def _make_room(
+    def _leaving(
         self, node: int, here: list[Resident], waiting: Waiting, needs: tuple[Need, ...]
-    ) -> tuple[list[Resident], Placement] | None:
-        """Who leaves so that the pod fits, and where on the node it then goes."""
-        within = np.zeros(len(self.draft.fleet.nodes), dtype=bool)
-        within[node] = True
+    ) -> tuple[Resident, ...]:
+        """Who leaves a node so that the pod fits; nobody where it would not if all did."""
+        if not self._fits_without(here, node, waiting, needs):
+            return ()
         leaving: list[Resident] = []
-        found: Placement | None = None
-        for group in self._by_device(here):
-            leaving += [resident for resident in group if resident not in leaving]
-            found = self._fits(leaving, waiting, needs, within)
-            if found is not None:
-                break
-        if found is None:
-            return None
+        with self.draft.trial():
+            for group in self._by_device(here):
+                more = [resident for resident in group if resident not in leaving]
+                leaving += more
+                self._leave(more)
+                if self._fits(node, waiting, needs):
+                    break
         for resident in sorted(leaving, key=self._cost, reverse=True):
             fewer = [one for one in leaving if one is not resident]
-            again = self._fits(fewer, waiting, needs, within)
-            if again is not None:
-                leaving, found = fewer, again
-        return (leaving, found) if leaving else None
+            if self._fits_without(fewer, node, waiting, needs):
+                leaving = fewer
+        return tuple(leaving)
 
-    def _fits(
-        self, leaving: list[Resident], waiting: Waiting, needs: tuple[Need, ...], within: Bools
-    ) -> Placement | None:
-        """Where the pod goes when some have left."""
-        trial = self.draft.copy()
+    def _leave(self, leaving: Iterable[Resident]) -> None:
+        """Give back what residents hold."""
+        draft = self.draft
         for resident in leaving:
             for claim in resident.claims:
                 if claim.allocation is not None:
-                    trial.give_back(claim.allocation)
-            trial.leave(trial.fleet.node_index[resident.pod.node], resident.pod)
-        return place(trial, waiting.pod, needs, waiting.team, within)
+                    draft.give_back(claim.allocation)
+            draft.leave(draft.fleet.node_index[resident.pod.node], resident.pod)
+
+    def _fits_without(self, leaving: Iterable[Resident], node: int, waiting: Waiting, needs: tuple[Need, ...]) -> bool:
+        with self.draft.trial():
+            self._leave(leaving)
+            return self._fits(node, waiting, needs)
+
+    def _fits(self, node: int, waiting: Waiting, needs: tuple[Need, ...]) -> bool:
+        """Whether the pod fits on the node as it is now. Whatever could lack is counted before a place is sought."""
+        draft, fleet = self.draft, self.draft.fleet
+        if not roomy(fleet, draft.free, waiting.pod)[node]:
+            return False
+        team, rows = draft.team(waiting.team), slice(*map(int, np.searchsorted(fleet.node_of, (node, node + 1))))
+        if any(np.count_nonzero(able(fleet, draft.free, need, team, rows)) < need.count for need in needs):
+            return False
+        return (len(needs) == 1 and not fleet.consumes) or self._place(node, waiting, needs) is not None
+
+    def _place(self, node: int, waiting: Waiting, needs: tuple[Need, ...]) -> Placement | None:
+        within = np.zeros(len(self.draft.fleet.nodes), dtype=bool)
+        within[node] = True
+        return place(self.draft, waiting.pod, needs, waiting.team, within)
+
+    def _room(
+        self, node: int, leaving: tuple[Resident, ...], waiting: Waiting, needs: tuple[Need, ...]
+    ) -> "_Room | None":
+        """Where on the node the pod goes when they have left."""
+        with self.draft.trial():
+            self._leave(leaving)
+            found = self._place(node, waiting, needs)
+        return _Room(leaving, found) if found else None
 
     def _by_device(self, here: list[Resident]) -> list[list[Resident]]:
         """Who is on each device, the devices that can be emptied first, then those where least is lost."""
@@ -187,34 +215,31 @@ class Search:
 
     def _cost(self, resident: Resident) -> tuple[int, int, str]:
         """By work lost, then size, then name."""
-        milli = milli_held(self.draft.fleet, resident)
-        return lost_seconds(resident.pod, self.at) * milli // 1000, milli, str(resident.pod.key)
+        uid = resident.pod.uid
+        if uid not in self._costs:
+            milli = milli_held(self.draft.fleet, resident)
+            lost = lost_seconds(resident.pod, self.at) * milli // 1000
+            self._costs[uid] = lost, milli, str(resident.pod.key)
+        return self._costs[uid]
+
+    def _largest_first(self, resident: Resident) -> tuple[int, str]:
+        _, milli, name = self._cost(resident)
+        return -milli, name
 
     # Going elsewhere ----------------------------------------------------------------------------------------------
 
-    def _elsewhere(self, after: Draft, leaving: list[Resident]) -> tuple[Move, ...] | None:
-        """A new place for everybody who leaves, the largest first, taken off the draft; None where one finds none."""
-        moves = []
-        for resident in sorted(leaving, key=self._cost_last):
-            found = self._settle(after, resident)
-            if found is None:
-                return None
-            moves.append(found)
-        return tuple(moves)
-
-    def _cost_last(self, resident: Resident) -> tuple[int, str]:
-        return -milli_held(self.draft.fleet, resident), str(resident.pod.key)
-
-    def _settle(self, after: Draft, resident: Resident) -> Move | None:
-        fleet, pod = after.fleet, replacement(resident.pod)
+    def _settle(self, resident: Resident) -> Move | None:
+        """A new place for somebody who leaves, taken off the draft; None where there is none."""
+        draft, pod = self.draft, replacement(resident.pod)
+        fleet = draft.fleet
         needs = tuple(need for claim in resident.claims for _, need in needs_of(claim))
-        found = place(after, pod, needs, resident.team)
+        found = place(draft, pod, needs, resident.team)
         if found is None:
             return None
         for need, devices in zip(needs, found.devices, strict=True):
             for device in devices:
-                after.take(device, need, resident.team)
-        after.settle_on(found.node, pod)
+                draft.take(device, need, resident.team)
+        draft.settle_on(found.node, pod)
         lost, milli, _ = self._cost(resident)
         return Move(
             pod=resident.pod,
@@ -228,8 +253,17 @@ class Search:
 
 
 @dataclass(frozen=True, eq=False)
-class _Trial:
-    """A proposal, and the draft that it leaves behind."""
+class _Room:
+    """Room for a pod: who leaves for it, and where it then goes."""
 
-    proposal: Proposal
-    after: Draft
+    leaving: tuple[Resident, ...]
+    placement: Placement
+
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """The devices that it gets."""
+        return tuple(device for devices in self.placement.devices for device in devices)
+
+
+_Cost = tuple[int, int, int]
+"""Work lost in GPU seconds, restarts, the node."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from farthing.decide.board import IMPOSSIBLE
 from farthing.decide.draft import Draft
 from farthing.decide.fit import able, eligible
 from farthing.decide.needs import Need
@@ -42,11 +41,22 @@ def place(draft: Draft, pod: Pod, needs: tuple[Need, ...], team: str, within: Bo
         first = np.flatnonzero(nodes)
         return Placement(int(first[0]), ()) if len(first) else None
     index = draft.team(team)
-    masks = [able(draft.fleet, draft.free, need, index) & nodes[draft.fleet.node_of] for need in needs]
+    masks = [_able(draft, need, index, nodes) for need in needs]
     candidates = _candidates(draft, needs, masks)
     if len(needs) == 1 and (needs[0].count == 1 or not draft.fleet.consumes):
         return _single(draft, pod, needs[0], index, masks[0], candidates)
     return _several(draft, pod, needs, masks, candidates, team)
+
+
+def _able(draft: Draft, need: Need, team: int, nodes: Bools) -> Bools:
+    """Devices of these nodes that have what the need takes, now."""
+    fleet, found = draft.fleet, np.zeros(len(draft.fleet.devices), dtype=bool)
+    among = np.flatnonzero(nodes)
+    if len(among):
+        first, last = np.searchsorted(fleet.node_of, (among[0], among[-1] + 1))
+        rows = slice(int(first), int(last))
+        found[rows] = able(fleet, draft.free, need, team, rows) & nodes[fleet.node_of[rows]]
+    return found
 
 
 def _candidates(draft: Draft, needs: tuple[Need, ...], masks: list[Bools]) -> Bools:
@@ -63,11 +73,12 @@ def _per_node(draft: Draft, mask: Bools) -> Ints:
 
 def _single(draft: Draft, pod: Pod, need: Need, team: int, mask: Bools, candidates: Bools) -> Placement | None:
     """The candidate node with the highest score, the first of several, and the best devices there."""
-    if not candidates.any():
+    among = np.flatnonzero(candidates)
+    if not len(among):
         return None
     table = draft.table()
     question = table.question(need, *_room(pod), team)
-    node = int(np.argmax(np.where(candidates, table.scores(question).astype(np.int64), IMPOSSIBLE - 1)))
+    node = int(among[np.argmax(table.scores(question)[among])] if len(among) > 1 else among[0])
     devices = table.pick(question, node, mask)
     if not devices:  # a pod that is bound already takes its node's room
         here = np.flatnonzero(mask & (draft.fleet.node_of == node))
@@ -101,7 +112,8 @@ def _several(
     each = [table.scores(table.question(need, *_room(pod), index))[order].astype(np.int64) for need in needs]
     spare = np.sum([_per_node(draft, mask)[order] for mask in masks], axis=0)
     for node in order[np.lexsort((order, spare, -np.sum(each, axis=0)))]:
-        chosen = _assign(draft.copy(), needs, int(node), team)
+        with draft.trial():
+            chosen = _assign(draft, needs, int(node), team)
         if chosen is not None:
             return Placement(int(node), chosen)
     return None

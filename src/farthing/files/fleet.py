@@ -17,15 +17,15 @@ A fleet file is YAML, a list of groups of equal nodes:
 No two groups share a prefix.
 """
 
-import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import pydantic
 import yaml
 from pydantic.alias_generators import to_camel
 
+from farthing.files.rows import number, read_rows
 from farthing.model.ask import Isolation
 from farthing.model.errors import FarthingError, InvalidError, NotFoundError
 from farthing.model.quantity import MIB, milli_units, whole_units
@@ -40,6 +40,9 @@ OPENB_GPU_MEMORY: Final = {
     "G3": "80Gi",
 }
 """The openb trace does not say how much memory its GPUs have. G2 and G3 are anonymised: their sizes are assumed."""
+
+COLUMNS: Final = ("sn", "cpu_milli", "memory_mib", "gpu", "model")
+"""What an openb node list has."""
 
 PODS_PER_NODE: Final = 110
 
@@ -123,20 +126,22 @@ class Described(NamedTuple):
 
 def read_fleet(path: Path) -> list[Described]:
     """The nodes of a fleet file, or of an openb node list (`.csv`). Errors name file and field."""
+    if path.suffix == ".csv":
+        return list(_of_csv(path))
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise NotFoundError(f"cannot read the fleet {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InvalidError(str(path), "is not text in UTF-8") from error
-    return list(_of_csv(text, path) if path.suffix == ".csv" else nodes_of_text(text, str(path)))
+    return list(nodes_of_text(text, str(path)))
 
 
 def nodes_of_text(text: str, where: str) -> Iterator[Described]:
     """The nodes of a fleet file's text."""
     try:
-        fleet = FleetFile.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError as error:
+        fleet = FleetFile.model_validate(yaml.load(text, _OnceLoader))  # noqa: S506 -- it is a safe loader
+    except (yaml.YAMLError, RecursionError) as error:
         raise InvalidError(where, f"is not YAML: {error}") from error
     except pydantic.ValidationError as error:
         raise _named(where, error) from error
@@ -145,16 +150,25 @@ def nodes_of_text(text: str, where: str) -> Iterator[Described]:
             yield Described(f"{group.prefix}-{i}", group)
 
 
-def _of_csv(text: str, path: Path) -> Iterator[Described]:
-    rows = csv.DictReader(text.splitlines())
-    expected = {"sn", "cpu_milli", "memory_mib", "gpu", "model"}
-    if not expected <= set(rows.fieldnames or ()):
-        raise InvalidError(str(path), f"is not an openb node list; expected the columns {', '.join(sorted(expected))}")
+class _OnceLoader(yaml.SafeLoader):
+    """YAML in which no field is there twice, since only the last would count."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise yaml.YAMLError(f"{key.value} is there twice, the second time in line {line}")
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+def _of_csv(path: Path) -> Iterator[Described]:
     seen: set[str] = set()
-    for number, row in enumerate(rows, 2):
-        group = _of_row(row, f"{path}:{number}")
+    for where, row in read_rows(path, COLUMNS, "an openb node list"):
+        group = _of_row(row, where)
         if group.prefix in seen:
-            raise InvalidError(f"{path}:{number}", f"the node {group.prefix} is there twice")
+            raise InvalidError(where, f"the node {group.prefix} is there twice")
         seen.add(group.prefix)
         yield Described(group.prefix, group)
 
@@ -165,16 +179,14 @@ def _of_row(row: dict[str, str], where: str) -> Group:
         return Group(
             prefix=row["sn"],
             nodes=1,
-            gpus=int(row["gpu"]),
+            gpus=number(row, "gpu", where),
             model=row["model"],
             gpu_memory=OPENB_GPU_MEMORY.get(row["model"], "16Gi"),
-            cpu=f"{int(row['cpu_milli'])}m",
-            memory=f"{int(row['memory_mib'])}Mi",
+            cpu=f"{number(row, 'cpu_milli', where)}m",
+            memory=f"{number(row, 'memory_mib', where)}Mi",
         )
     except pydantic.ValidationError as error:
         raise _named(where, error) from error
-    except (ValueError, TypeError) as error:
-        raise InvalidError(where, f"is not a node: {error}") from error
 
 
 def _named(where: str, error: pydantic.ValidationError) -> InvalidError:

@@ -24,6 +24,7 @@ class Book:
 
     def __init__(self, fleet: Simulated, pods: Sequence[Arrival], board: Board, *, keep_log: bool = False) -> None:
         self.arrivals = self.rejected = self.waiting = self.decisions = 0
+        self._rejected_before = 0
         self.arrived = self.rejected_milli = self.used = 0
         self.waited = 0.0
         self.log: list[tuple[str, str, tuple[int, ...]]] = []
@@ -71,6 +72,7 @@ class Book:
             self.note(self._next)
             self._next += self._pace
         if self._at < self._from <= at:
+            self._rejected_before = self.rejected
             self.arrivals = self.rejected = self.arrived = self.rejected_milli = 0
         self._held += self.used * max(0.0, min(at, self._until) - max(self._at, self._from))
         self._at = max(at, self._at)
@@ -84,9 +86,8 @@ class Book:
 
     def note(self, at: float) -> None:
         """Add a point to the curve."""
-        self._points.append(
-            (at, 100 * self.used / self._capacity, 100 * self._wasted() / self._capacity, self.waiting + self.rejected)
-        )
+        without = self.waiting + self._rejected_before + self.rejected
+        self._points.append((at, 100 * self.used / self._capacity, 100 * self._wasted() / self._capacity, without))
 
     def _wasted(self) -> float:
         """What is free and of no use to the trace's pods."""

@@ -12,7 +12,7 @@ from typing import Final
 
 WIDTH: Final = 800
 HEIGHT: Final = 340
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 190, 34, 46
+_LEFT, _RIGHT, _TOP, _BOTTOM = 76, 190, 34, 46
 _LABEL_STEP: Final = 15
 """Pixels between two names at the lines' ends."""
 

@@ -14,11 +14,8 @@ from farthing.decide.order import jointly
 from farthing.sim.book import Book
 from farthing.sim.fleet import Simulated
 from farthing.sim.policies import POLICIES, Place, Policy
-from farthing.sim.results import Mode, Run
+from farthing.sim.results import LIFETIME, Mode, Run
 from farthing.sim.workload import Arrival, Departures, Kind, churn, fill
-
-LIFETIME: Final = 3600.0
-"""Seconds that a pod stays on average in a churn; only its relation to the other times matters."""
 
 WARM_UP: Final = 2
 MEASURED: Final = 4
@@ -119,7 +116,7 @@ class _Player:
 
     def replay(self) -> float:
         """Pods come and go as the trace says; what does not fit waits, and is tried again when somebody has left."""
-        book, queue = self.book, deque(sorted(self._pods, key=lambda arrival: arrival.at))
+        book, queue = self.book, deque(sorted(self._pods, key=lambda arrival: (arrival.at, arrival.name)))
         book.measure(queue[0].at, queue[-1].at, queue[0].at)
         there: Departures[_Placed] = Departures()
         waiting: list[Arrival] = []

@@ -44,7 +44,11 @@ class Simulated:
 
 
 def simulated(nodes: Sequence[Described], seed: int | None = None) -> Simulated:
-    """The fleet. With a seed its nodes are put in an order of chance, since ties go to the first."""
+    """The fleet. With a seed its nodes are put in an order of chance, since ties go to the first.
+
+    In which order they come in does not matter.
+    """
+    nodes = sorted(nodes, key=lambda node: node.name)
     order = list(range(len(nodes)))
     if seed is not None:
         random.Random(f"nodes-{seed}").shuffle(order)  # noqa: S311 -- not for secrets

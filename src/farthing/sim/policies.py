@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from farthing.decide.board import IMPOSSIBLE
+from farthing.decide.board import ANY_TEAM, IMPOSSIBLE, LEVEL, TEAM, WHOLE
 from farthing.decide.scoring import OURS, Knobs
 from farthing.decide.table import Question, Table
 from farthing.model.ask import MOST_DEVICES, Ask
@@ -28,9 +28,6 @@ from farthing.state.mix import AskClass, Mix, Typical
 
 Place = tuple[int, tuple[int, ...]]
 """A node and devices, as indices into the fleet."""
-
-TEAM: Final = 0
-"""All pods of a simulation are one team's."""
 
 CPU_SCALE: Final = 128_000
 GPU_SCALE: Final = 8_000
@@ -49,7 +46,7 @@ class Policy(ABC):
         """What a kind of pods asks of the table."""
         found = self._questions.get(id(kind))
         if found is None or found.generation != self.table.generation:
-            found = self._questions[id(kind)] = self.table.question(kind.need, kind.cpu, kind.memory, TEAM)
+            found = self._questions[id(kind)] = self.table.question(kind.need, kind.cpu, kind.memory, kind.team)
         return found
 
     def meet(self, kinds: Sequence[Kind]) -> None:  # noqa: B027 -- most do not care
@@ -152,8 +149,16 @@ class Compared(Policy):
             return self.table.pick(question, node, ok)
         b = self.table.board
         here = np.arange(b.first[node], b.first[node + 1])
-        here = here[ok[here] & (b.rest[0, here] >= kind.milli)]
+        here = here[ok[here] & self._open(question, here)]
         return (int(self.choose(here, b.rest[0, here])),)
+
+    def _open(self, question: Question, devices: Ints) -> Bools:
+        """Which devices have what an ask takes, and let it in."""
+        b, ask = self.table.board, question.asked.ask
+        users, mode, team = b.on[:, devices]
+        fits = (b.left[:, devices] >= question.asked.wants[:2, b.shape[devices]]).all(axis=0)
+        joins = (mode == ask[LEVEL]) & ((ask[ANY_TEAM] != 0) | (team == ask[TEAM])) & (b.multi[devices] != 0)
+        return np.asarray(fits & ((users == 0) | joins & (ask[WHOLE] == 0)))
 
     def choose(self, devices: Ints, rest: Ints) -> int:
         """The device with least left."""
@@ -174,7 +179,7 @@ def _size(kind: Kind) -> object:
 
 def _scored(raw: NDArray[np.float64]) -> int:
     """The index of the highest score, after kube-scheduler's rounding to whole numbers of a hundred."""
-    return int(np.argmax((raw * 100).astype(np.int64)))
+    return int(np.argmax(np.trunc(raw * 100)))
 
 
 class Random(Compared):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from html import escape
 from importlib.resources import as_file, files
 from pathlib import Path
-from statistics import fmean, pstdev
+from statistics import fmean, stdev
 from typing import Final
 
 import numpy as np
@@ -18,7 +18,7 @@ import resvg_py
 
 from farthing.model.errors import InvalidError, PermanentError
 from farthing.sim.charts import DARK, HEIGHT, LIGHT, VARIABLES, WIDTH, Chart, Line, css, svg
-from farthing.sim.results import Curve, Mode, Run
+from farthing.sim.results import LIFETIME, Curve, Mode, Run
 
 POINTS: Final = 400
 """Points of a line; finer than the pictures show."""
@@ -26,7 +26,8 @@ POINTS: Final = 400
 ZOOM_FROM: Final = 0.7
 """The second picture of a fill begins here: before, all policies are alike."""
 
-DAY: Final = 86_400
+_UNITS: Final = (("days", 86_400.0), ("hours", 3600.0), ("minutes", 60.0))
+"""Units of time for an axis: the first of which it has two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ def rows(group: Group) -> list[Row]:
             policy=name,
             seeds=len(members),
             allocation=means[name],
-            spread=pstdev(run.allocation for run in members),
+            spread=stdev(run.allocation for run in members) if len(members) > 1 else 0.0,
             behind=best - means[name],
             rejected=fmean(run.rejected_gpus for run in members),
             waited=fmean(run.waited for run in members),
@@ -127,7 +128,7 @@ def rows(group: Group) -> list[Row]:
 
 def charts(group: Group) -> list[Chart]:
     """The pictures of a group: allocation, where it matters, fragmentation, waiting."""
-    label, unit = ("GPUs asked for so far, % of the fleet's", 1.0) if group.mode is Mode.fill else ("days", float(DAY))
+    label, unit = _axis(group)
     waiting = "pods turned away" if group.mode is not Mode.replay else "pods that wait"
     allocation = _drawn(group, lambda curve: curve.allocation, unit)
     found = [_chart("Allocation", label, "% of GPUs given", allocation, floor=0.0)]
@@ -137,6 +138,16 @@ def charts(group: Group) -> list[Chart]:
     found.append(_chart("Fragmentation: free, and of no use", label, "% of GPUs", fragmentation, floor=0.0))
     found.append(_chart(waiting.capitalize(), label, "pods", _drawn(group, lambda c: c.waiting, unit), floor=0.0))
     return found
+
+
+def _axis(group: Group) -> tuple[str, float]:
+    """The title of the pictures' axis, and what one of its units is of a curve's."""
+    if group.mode is Mode.fill:
+        return "GPUs asked for so far, % of the fleet's", 1.0
+    if group.mode is Mode.churn:
+        return "lifetimes of a pod", LIFETIME
+    last = min(run.curve.at[-1] for run in group.runs)
+    return next((unit for unit in _UNITS if last >= 2 * unit[1]), ("seconds", 1.0))
 
 
 def _drawn(group: Group, of: Callable[[Curve], Sequence[float]], unit: float) -> tuple[Line, ...]:
@@ -264,7 +275,7 @@ def summary(group: Group) -> str:
     came = f"{arrivals[0]:,}" if len(arrivals) == 1 else f"{arrivals[0]:,} to {arrivals[-1]:,}"
     done = f"{came} pods came to {first.gpus_total:,} GPUs, {many}."
     if len(table) == 1:
-        return f"{done} {table[0].policy} gave {table[0].allocation:.2f} % of them."
+        return f"{done} {table[0].policy} gave {table[0].allocation:.2f} % of the GPUs."
     behind = ", ".join(f"{row.policy} {row.behind:.2f}" for row in table[1:])
     return f"{done} Most was given by {table[0].policy}, {table[0].allocation:.2f} %. Points behind it: {behind}."
 
@@ -272,18 +283,20 @@ def summary(group: Group) -> str:
 _TITLES: Final = (
     ("policy", "who decided where pods go"),
     ("seeds", "orders of arrival"),
-    ("allocation", "GPUs given in the end (fill, replay) or on average (churn), % of the fleet's"),
+    ("allocation", "GPUs given in the end (fill) or on average over time (churn, replay), % of the fleet's"),
     ("±", "standard deviation over the seeds, points"),
     ("to the best", "points"),
     ("turned away", "GPUs of pods without a place, % of what was asked for"),
-    ("waited", "seconds of virtual time on average (replay)"),
+    ("waited", "seconds of virtual time on average"),
     ("decisions/s", "of wall time, with everything around them"),
 )
 
 
 def _table(group: Group) -> Iterator[str]:
     yield '<div class="wide"><table><thead><tr>'
-    yield "".join(f'<th title="{escape(says)}">{escape(name)}</th>' for name, says in _TITLES)
+    waits = group.mode is Mode.replay
+    titles = [title for title in _TITLES if waits or title[0] != "waited"]
+    yield "".join(f'<th title="{escape(says)}">{escape(name)}</th>' for name, says in titles)
     yield "</tr></thead><tbody>"
     names = list(by_policy(group))
     for row in rows(group):
@@ -292,10 +305,10 @@ def _table(group: Group) -> Iterator[str]:
         cells = (
             str(row.seeds),
             f"{row.allocation:.2f}",
-            f"{row.spread:.2f}",
+            f"{row.spread:.2f}" if row.seeds > 1 else "-",
             best,
             f"{row.rejected:.2f}",
-            f"{row.waited:,.0f}" if group.mode is Mode.replay else "-",
+            *([f"{row.waited:,.0f}"] if waits else []),
             f"{row.per_second:,.0f}",
         )
         yield f'<tr{" class=best" if row.behind == 0 else ""}><th><span style="background:var(--line-{number})"></span>'

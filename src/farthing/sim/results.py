@@ -7,6 +7,10 @@ axis of a curve is what has arrived, in percent of the fleet's GPUs (`fill`), or
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+LIFETIME: Final = 3600.0
+"""Seconds that a pod stays on average in a churn; only its relation to the other times matters."""
 
 
 class Mode(StrEnum):
@@ -41,10 +45,11 @@ class Curve:
 class Run:
     """One policy on one order of arrivals.
 
-    GPUs are counted in devices (a half is 0.5). `gpus_allocated` is what is held in the end (`fill`, `replay`) or the
-    average over the measured time (`churn`), and `allocation` the same in percent. `rejected` counts pods without a
-    place, `rejected_gpus` is their part of all that was asked for, in percent. `waited` is how many seconds of virtual
-    time a pod waited on average (`replay`; 0 elsewhere). `load` is what was offered, as a multiple of capacity.
+    GPUs are counted in devices (a half is 0.5). `gpus_allocated` is what is held in the end (`fill`), on average over
+    the measured time (`churn`), or from the first arrival to the last (`replay`); `allocation` is that in percent.
+    `rejected` counts pods without a place, `rejected_gpus` is their part of all that was asked for, in percent.
+    `waited` is how many seconds of virtual time a pod waited on average (`replay`; 0 elsewhere). `load` is what was
+    offered, as a multiple of capacity.
     `seconds` is the wall time that it took, `decisions` how many placements were decided in it.
     `log` has one (pod, node, devices on the node) per arrival, in order, where it was asked for; node is empty where it
     was turned away.

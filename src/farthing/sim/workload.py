@@ -22,8 +22,8 @@ _T = TypeVar("_T")
 class Kind:
     """Pods that ask for the same; one object for all of them.
 
-    `cpu` in thousandths of a core, `memory` in bytes, `milli` in thousandths of a GPU in all. `need` and `asks` are
-    None where that is none.
+    `cpu` in thousandths of a core, `memory` in bytes, `milli` in thousandths of a GPU in all. `need` is None where that
+    is none, `asks` also where the mix does not count it. `team` is a number: who shares devices with whom.
     """
 
     need: Need | None
@@ -31,6 +31,7 @@ class Kind:
     memory: int
     milli: int
     asks: AskClass | None
+    team: int = 0
 
 
 class Arrival(NamedTuple):
@@ -89,6 +90,7 @@ def churn(pods: Sequence[Arrival], seed: int, wanted: float, lifetime: float, se
     So many that they would want `wanted` milli-GPU at a time on average, if all were placed.
     """
     chance = random.Random(seed)  # noqa: S311 -- not for secrets
+    pods = sorted(pods, key=lambda arrival: arrival.name)
     mean = sum(arrival.kind.milli for arrival in pods) / len(pods)
     if not mean:
         raise InvalidError("", "no pod of the trace asks for GPUs, so there is no load of them")

@@ -54,6 +54,11 @@ class Metrics:
         self.unmetered = Gauge(
             "farthing_meter_blocked", "1 where the meter cannot write its log, as on a full disk.", registry=registry
         )
+        self.compiled = Gauge(
+            "farthing_kernels_compiled",
+            "1 where plans are made by compiled kernels, 0 where by numpy.",
+            registry=registry,
+        )
         self.unreadable = Counter("farthing_unreadable_objects", "Objects that could not be read.", registry=registry)
 
     def request_timer(self, call: str, seconds: float) -> None:

@@ -23,6 +23,7 @@ from farthing.kube.resources import WATCHED
 from farthing.kube.watch import Inbox, follow
 from farthing.model.errors import FarthingError
 from farthing.spoke.audit import Auditor
+from farthing.spoke.compiling import use_compiled
 from farthing.spoke.events import Events
 from farthing.spoke.lease import Lease
 from farthing.spoke.loop import Loop
@@ -64,8 +65,12 @@ async def run(settings: Settings) -> None:
     metrics = Metrics()
     if settings.metrics_port:
         start_http_server(settings.metrics_port, settings.metrics_host, registry=metrics.registry)
-    while not stop.is_set():
-        await _one_term(settings, metrics, stop)
+    compiling = asyncio.create_task(use_compiled(metrics))
+    try:
+        while not stop.is_set():
+            await _one_term(settings, metrics, stop)
+    finally:
+        await _end([compiling])
 
 
 async def _one_term(settings: Settings, metrics: Metrics, stop: asyncio.Event) -> None:

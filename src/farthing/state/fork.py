@@ -1,7 +1,7 @@
 """A world of its own to try things in: what would be, if.
 
-A fork knows everything that can be seen of the original, and nothing of what is being written or was refused there. In
-it an effect is carried out by believing at once what the cluster would show afterwards.
+A fork knows everything that can be seen of the original and what was asked for there, and nothing of what is being
+written or was refused. In it an effect is carried out by believing at once what the cluster would show afterwards.
 """
 
 import itertools
@@ -19,9 +19,9 @@ from farthing.model.cluster import (
     Slice,
     TaintRule,
     Template,
-    Thing,
 )
 from farthing.model.plan import Gone, MakeTemplate, Place, Plan, Release, Seen, Ungate
+from farthing.model.thing import Thing
 from farthing.state.snapshot import Snapshot
 from farthing.state.world import World
 
@@ -40,6 +40,7 @@ class Fork:
             for thing in original.all(kind):  # type: ignore[type-var]
                 self.world.fold(Seen(thing), at)
                 newest = max(newest, thing.version)
+        self.world.recall(original.mix)
         self._versions = itertools.count(newest + 1)
 
     def snapshot(self, at: float) -> Snapshot:

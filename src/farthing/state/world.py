@@ -9,6 +9,7 @@ Never here: I/O, clocks (the instant comes in), or opinions about what should ha
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from dataclasses import replace
 from typing import TypeVar, cast
 
@@ -27,10 +28,10 @@ from farthing.model.cluster import (
     Slice,
     TaintRule,
     Template,
-    Thing,
 )
 from farthing.model.plan import DropSlice, Effect, Gone, Hold, MakeTemplate, Observation, Place, Release, Seen, Ungate
 from farthing.model.reason import Why
+from farthing.model.thing import Thing
 from farthing.state.fleet import Fleet, build_fleet
 from farthing.state.mix import AskClass, Mix
 from farthing.state.snapshot import Free, Snapshot, Stray, Waiting
@@ -71,7 +72,7 @@ class World:
         self._refusals: Counter[str] = Counter()
         self._kept: dict[Key, tuple[Allocation, float]] = {}
         self._strays: dict[Key, float | None] = {}
-        self._mix = Mix()
+        self.mix = Mix()
 
     # Reading ------------------------------------------------------------------------------------------------------
 
@@ -122,7 +123,7 @@ class World:
             crowded=tuple(self._crowded(fleet, free)),
             strays=tuple(self._stray_pods(at)),
             stale=tuple(stale for stale in self._stale if (Slice, stale.key) not in self._busy),
-            mix=self._mix.typical(),
+            mix=self.mix.typical(),
         )
 
     def _idle_claim(self, key: Key) -> Claim | None:
@@ -175,6 +176,10 @@ class World:
         for i in np.flatnonzero(over):
             device = fleet.devices[i]
             yield str(device), tuple(c for key in self._usage.holders(device) if (c := self.claim(key)))
+
+    def recall(self, mix: Mix) -> None:
+        """Think of what is asked for in general as another world does, which may have seen pods that are long gone."""
+        self.mix = deepcopy(mix)
 
     # Learning -----------------------------------------------------------------------------------------------------
 
@@ -242,7 +247,7 @@ class World:
         found = (ask_of_template(entry.template) for entry in pod.claims)
         asks = [ask for ask in found if ask is not None]
         for ask in asks:
-            self._mix.add(AskClass(ask, pod.cpu // len(asks)))
+            self.mix.add(AskClass(ask, pod.cpu // len(asks)))
 
     def _claim_changed(self, key: Key, old: Claim | None, at: float) -> None:
         claim = self.claim(key)

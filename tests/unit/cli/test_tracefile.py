@@ -40,14 +40,29 @@ def test_lists_without_models_are_read_too(tmp_path):
         (HEAD + "p,12,12,1,1001,,\n", "gpu_milli is '1001'; expected a whole number up to 1000"),
         (HEAD + "p,12,12,1,0,,\n", "gpu_milli is 0 with num_gpu 1"),
         (HEAD + "p,-1,12,1,1,,\n", "cpu_milli is '-1'"),
-        (HEAD + "p,12\n", "num_gpu is ''"),
+        (HEAD + "p,12\n", "pods.csv:2: has 2 fields; expected 7, as in line 1"),
+        (HEAD + "p,1,1,1,1,,LS,more\n", "pods.csv:2: has 8 fields; expected 7"),
         (HEAD + ",1,1,1,1,,\n", "has no name"),
+        (HEAD + f"p,{'9' * 6000},1,1,1,,\n", f"cpu_milli is '{'9' * 30}'...; expected a whole number"),
+        (HEAD + "p,1,1,1,1,,\n\np,1,1,1,1,,\n", "pods.csv:4: the pod p is there already, in line 2"),
+        (
+            HEAD.replace("qos", "creation_time,deletion_time") + "p,1,1,1,1,,9,8\n",
+            "deletion_time 8 is before creation_time 9",
+        ),
+        (HEAD + "p" * 200_000, "pods.csv: is not CSV: field larger"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(tmp_path, text, says):
     with pytest.raises(InvalidError) as error:
         listed(tmp_path, text)
     assert says in str(error.value)
+
+
+@pytest.mark.parametrize("encode", [lambda t: b"\xef\xbb\xbf" + t, lambda t: t.replace(b"\n", b"\r\n")])
+def test_what_spreadsheets_write_is_read(tmp_path, encode):
+    path = tmp_path / "pods.csv"
+    path.write_bytes(encode((HEAD + "p,1,2,8,1000,,\n").encode()))
+    assert [pod.name for pod in read_pods(path)] == ["p"]
 
 
 def test_a_missing_trace_says_where_it_was_looked_for_and_how_to_get_it(tmp_path):

@@ -59,6 +59,8 @@ def test_the_demos_fleet_is_in_order():
         ("groups: [a]", "f: groups.0: should be fields with their values"),
         ("groups: []", "f: groups: "),
         ("groups: [", "f: is not YAML"),
+        ("[" * 3000, "f: is not YAML: maximum recursion depth"),
+        (fleet(nodes="2, nodes: 3"), "f: is not YAML: nodes is there twice, the second time in line 1"),
         ("nodes: 3", "f: groups: Field required"),
         (fleet(nodes="0"), "f: groups.0.nodes: "),
         (fleet(nodes="many"), "f: groups.0.nodes: "),
@@ -98,9 +100,15 @@ def test_an_openb_list_becomes_nodes_with_the_memory_that_its_models_have(tmp_pa
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a,b\n1,2\n", "is not an openb node list; expected the columns cpu_milli, gpu, memory_mib, model, sn"),
-        (f"{HEADER}n-1,many,1,2,T4\n", "nodes.csv:2: is not a node: invalid literal"),
-        (f"{HEADER}n-1,1000\n", "nodes.csv:2: is not a node: "),
+        ("a,b\n1,2\n", "nodes.csv:1: has no column sn, cpu_milli, memory_mib, gpu, model; expected an openb node list"),
+        ("", "nodes.csv:1: has no column sn"),
+        (f"{HEADER}n-1,many,1,2,T4\n", "nodes.csv:2: cpu_milli is 'many'; expected a whole number up to "),
+        (f"{HEADER}n-1,1_000,1,2,T4\n", "nodes.csv:2: cpu_milli is '1_000'"),
+        (f"{HEADER}n-1,{'9' * 5000},1,2,T4\n", f"nodes.csv:2: cpu_milli is '{'9' * 30}'...; expected"),
+        (f"{HEADER}n-1,0,1,2,T4\n", "nodes.csv:2: cpu: must be more than 0"),
+        (f"{HEADER}n-1,1000\n", "nodes.csv:2: has 2 fields; expected 5, as in line 1"),
+        (f"{HEADER}n-1,1000,1024,1,T4,x\n", "nodes.csv:2: has 6 fields; expected 5, as in line 1"),
+        (f"{HEADER}{'n' * 200_000},1,1,1,T4\n", "nodes.csv: is not CSV: field larger than field limit"),
         (f"{HEADER}n-1,1000,1024,99,T4\n", "nodes.csv:2: gpus: "),
         (f"{HEADER}n-1,1000,1024,1,T4\nn-1,1000,1024,1,T4\n", "nodes.csv:3: the node n-1 is there twice"),
     ],
@@ -111,6 +119,13 @@ def test_a_wrong_openb_list_is_named_with_its_line(tmp_path, text, said):
     with pytest.raises(InvalidError) as error:
         load_fleet(path)
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize("encode", [lambda t: b"\xef\xbb\xbf" + t, lambda t: t.replace(b"\n", b"\r\n")])
+def test_what_spreadsheets_write_is_read(tmp_path, encode):
+    for name, text in (("nodes.csv", f"{HEADER}n-1,64000,262144,2,V100M32\n"), ("fleet.yaml", f"{fleet()}\n")):
+        (tmp_path / name).write_bytes(encode(text.encode()))
+        assert load_fleet(tmp_path / name)
 
 
 def test_a_file_that_is_not_there_or_not_text_is_named(tmp_path):

@@ -34,7 +34,7 @@ def test_the_table_says_who_is_behind_and_by_how_much():
     (group,) = groups(TWO)
     first, second = rows(group)
     assert (first.policy, round(first.allocation, 3), first.behind) == ("FGD", 95.3, 0.0)
-    assert (second.policy, round(second.behind, 3), second.seeds, round(second.spread, 3)) == ("ours", 0.2, 2, 0.1)
+    assert (second.policy, round(second.behind, 3), second.seeds, round(second.spread, 3)) == ("ours", 0.2, 2, 0.141)
     assert summary(group).endswith("seeds 42 to 43. Most was given by FGD, 95.30 %. Points behind it: ours 0.20.")
     assert "\N{MINUS SIGN}0.20" in html(TWO)
 
@@ -164,3 +164,24 @@ def test_marks_are_round_and_within(low, size):
     assert all(
         low - size * 1e-3 - abs(low) * 1e-8 <= mark <= (low + size) + size * 1e-3 + abs(low) * 1e-8 for mark in found
     )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "unit"), [(90.0, "seconds"), (7000.0, "minutes"), (7200.0, "hours"), (3e5, "days")]
+)
+def test_time_has_a_unit_that_fits_it(seconds, unit):
+    curve = Curve((0.0, seconds), (0.0, 1.0), (0.0, 1.0), (0, 1))
+    (group,) = groups([run(mode=Mode.replay, curve=curve)])
+    assert {chart.x_label for chart in charts(group)} == {unit}
+
+
+def test_a_churn_is_drawn_in_lifetimes():
+    (group,) = groups([run(mode=Mode.churn, curve=Curve((0.0, 7200.0), (0.0, 1.0), (0.0, 1.0), (0, 1)))])
+    assert {(chart.x_label, chart.x[1]) for chart in charts(group)} == {("lifetimes of a pod", 2.0)}
+
+
+def test_one_seed_has_no_spread_and_only_a_replay_has_waiting():
+    page = html([run(mode=Mode.replay)])
+    assert "<td>1</td><td>95.00</td><td>-</td>" in page
+    assert ">waited</th>" in page
+    assert ">waited</th>" not in html(TWO)

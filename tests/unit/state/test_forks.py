@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from farthing.decide.cycle import plan
 from farthing.model.cluster import Claim, Key, Pod
+from farthing.model.plan import Gone, Seen
 from farthing.state.fork import Fork
 from farthing.state.residents import residents
 from tests.builders import allocated, asking, node, slice_of, world
@@ -41,3 +42,17 @@ def test_a_claim_that_others_use_stays_with_them():
     fork.end(second, 2.0)
     left = fork.world.claim(claim.key)
     assert (left.allocation, left.users) == (None, ())
+
+
+def test_a_fork_knows_what_was_asked_for_by_pods_that_are_gone():
+    original = world(node(), slice_of())
+    for i in range(100):
+        pod, _ = asking(f"p{i}", "0.25" if i % 3 else "2")
+        original.fold(Seen(pod), 0.0)
+        original.fold(Gone(Pod, pod.key, pod.version + 1), 0.0)
+    fork = Fork(original, 0.0)
+    mix = original.snapshot(0.0).mix
+    assert len(mix.classes) == 3
+    assert fork.snapshot(0.0).mix == mix
+    fork.see(asking("new", "0.7")[0], 0.0)
+    assert original.snapshot(0.0).mix == mix
