@@ -229,4 +229,4 @@ def rate_many(b: Board, n: int, ask: Ints, wants: Ints, ok: Flags, out: Ints) ->
         lost += b.wants[2, m] * (free if useless else slivers[m])
     stranded = _stranded(free, cpu, b.knobs[CPU_PER_GPU]) - _stranded(b.free[n], room[0, n], b.knobs[CPU_PER_GPU])
     cost += b.knobs[STRAND] * stranded + (b.knobs[STEP] * level if known else 0)
-    return _step(b.waste[n] - lost - cost, b.knobs[STEP], b.steps) * RANKS + b.rank[shape[out[0]]]
+    return _step(b.waste[n] - lost - cost, b.knobs[STEP], b.steps) * RANKS + int(b.rank[shape[out[0]]])
