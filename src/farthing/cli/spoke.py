@@ -9,12 +9,12 @@ from typing import Annotated, Final
 import typer
 
 from farthing.api.names import NAMESPACE, SPOKE, SPOKE_USER
-from farthing.cli.logs import LogFormat, configure_logging
 from farthing.cli.options import Context, Kubeconfig, find_kubeconfig
 from farthing.kube.connection import Connection
 from farthing.ledger.interval import MOST_TAGS
 from farthing.ledger.meter import TAGS
 from farthing.local.paths import home
+from farthing.logs import LogFormat, configure_logging
 from farthing.model.errors import InvalidError, TransientError
 from farthing.spoke.lease import DURATION_SECONDS, SHORTEST_SECONDS
 from farthing.spoke.run import run

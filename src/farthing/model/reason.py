@@ -76,6 +76,9 @@ class Why(StrEnum):
     SHARE_CONFLICT = "ShareConflict"
     """The node has something prepared on the device that the share cannot be beside."""
 
+    PARTITION_BUSY = "PartitionBusy"
+    """A partition of the node cannot be undone, since a process still holds it."""
+
     ORPHANED = "Orphaned"
     """The allocation's pods are all gone."""
 

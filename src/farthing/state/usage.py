@@ -135,9 +135,32 @@ def consumption(fleet: Fleet, i: int, result: Result) -> tuple[int, int]:
 
 
 def drawn(fleet: Fleet, i: int) -> int:
-    """The largest part of a counter that a device draws, in millionths, rounded up."""
-    sizes = ((int(fleet.counter_size[counter]), amount) for counter, amount in fleet.consumes[i])
-    return max((-(-CARD * amount // size) for size, amount in sizes if size), default=CARD)
+    """The largest part of a counter that a device draws, in millionths, rounded down so that all fit the card.
+
+    Counters that differ by a number only (`memory-slice-0` and so on) are one: each is a place on the card.
+    """
+    series: dict[str, int] = defaultdict(int)
+    for counter, amount in fleet.consumes[i]:
+        series[_series(fleet.counters[counter][3])] += amount
+    sizes = _card_sizes(fleet, fleet.counters[fleet.consumes[i][0][0]][:3])
+    return max((CARD * amount // sizes[name] for name, amount in series.items() if sizes.get(name)), default=CARD)
+
+
+def _card_sizes(fleet: Fleet, card: tuple[str, ...]) -> dict[str, int]:
+    """How much a card has of each series of counters."""
+    key = ("card sizes", card)
+    if key not in fleet.memo:
+        sizes: dict[str, int] = defaultdict(int)
+        for (*owner, counter), size in zip(fleet.counters, fleet.counter_size, strict=True):
+            if tuple(owner) == card:
+                sizes[_series(counter)] += int(size)
+        fleet.memo[key] = dict(sizes)
+    found: dict[str, int] = fleet.memo[key]
+    return found
+
+
+def _series(counter: str) -> str:
+    return counter.rstrip("0123456789")
 
 
 def untouched(fleet: Fleet) -> Free:
