@@ -280,7 +280,7 @@ def summary(group: Group) -> str:
     return f"{done} Most was given by {table[0].policy}, {table[0].allocation:.2f} %. Points behind it: {behind}."
 
 
-_TITLES: Final = (
+_TITLES: Final[tuple[tuple[str, str], ...]] = (
     ("policy", "who decided where pods go"),
     ("seeds", "orders of arrival"),
     ("allocation", "GPUs given in the end (fill) or on average over time (churn, replay), % of the fleet's"),
