@@ -167,3 +167,14 @@ def test_a_price_table_is_read():
 def test_a_price_table_that_is_wrong_says_where(text, sentence):
     with pytest.raises(InvalidError, match=sentence):
         read_prices(text, "p.yaml")
+
+
+def test_a_model_with_two_prices_is_refused():
+    with pytest.raises(InvalidError, match="h100 has two prices; expected one"):
+        prices_of(["H100=1", "h100=2"], "EUR")
+
+
+def test_more_devices_than_anybody_has_are_refused_at_once():
+    assert parse_addition("12500xH100x8").nodes == 12_500
+    with pytest.raises(InvalidError, match="'12501xH100x8' are more than 100,000 devices"):
+        parse_addition("12501xH100x8")
