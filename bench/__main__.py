@@ -1,6 +1,6 @@
 """`make bench`: measures everything on a cluster and writes docs/benchmarks.md.
 
-`python -m bench planner` measures placement in virtual time and writes docs/benchmarks-planner.md.
+`python -m bench planner [PART ...]` measures placement in virtual time and writes docs/benchmarks-planner.md.
 `python -m bench planner-size` measures how it grows and writes docs/benchmarks-planner-size.md.
 `python -m bench ledger [DEVICES] [INTERVALS A DEVICE]` measures the ledger and writes docs/benchmarks-ledger.md.
 """
@@ -129,7 +129,7 @@ The spoke takes {found.mib:.0f} MiB. The independent judge says: `{found.verdict
 
 
 if sys.argv[1:2] == ["planner"]:
-    planner.main()
+    planner.main(*sys.argv[2:])
 elif sys.argv[1:2] == ["planner-size"]:
     planner_size.main()
 elif sys.argv[1:2] == ["ledger"]:

@@ -1,41 +1,29 @@
-"""Placement quality and speed of the planner, in virtual time: `python -m bench planner` writes docs/benchmarks-planner.md.
+"""Placement quality and speed of the planner, in virtual time.
 
-Fill is the protocol of the paper on fragmentation gradient descent (FGD): pods arrive until 130 % of all GPUs were
-asked for, and none leaves. Each of Farthing's runs is logged and judged by a program that knows nothing of Farthing,
-where that program is there (`FARTHING_ORACLE`, a folder with check_placement.py).
+`python -m bench planner [PART ...]` measures the parts (fill, reference, churn, speed; all without an argument) and writes
+their sections of docs/benchmarks-planner.md. Fill is the protocol of the paper on fragmentation gradient descent (FGD):
+pods arrive until 130 % of all GPUs were asked for, and none leaves. Farthing's runs are logged and judged by a program
+that knows nothing of Farthing, where that program is there (`FARTHING_ORACLE`, a folder with check_placement.py).
 """
 
 import csv
-import json
-import os
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
+from bench import planner_speed
+from bench.planner_runs import NODES, SEEDS, Cell, Figures, Task, measure
 from farthing.cli.tracefile import find_file
-from farthing.decide.jit import compile_kernels
-from farthing.files.fleet import read_fleet
-from farthing.files.pods import read_pods
-from farthing.sim.engine import Setting, run
-from farthing.sim.fleet import simulated
 from farthing.sim.policies import POLICIES
-from farthing.sim.results import Mode, Run
-from farthing.sim.workload import arrivals
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks-planner.md"
-ORACLE = Path(os.environ.get("FARTHING_ORACLE", Path(__file__).parents[2] / "shared" / "oracle")) / "check_placement.py"
 REFERENCE = Path("openb_reference") / "analysis_allo_discrete.csv"
-NODES = "openb_node_list_gpu_node.csv"
 TRACES = ("default", "gpuspec33", "multigpu50", "cpu250", "gpushare60")
-SEEDS = range(42, 52)
+CHURN = ("default", "gpuspec33")
 LOADS = (0.95, 1.0, 1.1)
 WINDOW = 200
+OURS = "Farthing"
 
 _PUBLISHED = {
     "Random": "01-Random",
@@ -46,149 +34,128 @@ _PUBLISHED = {
     "FGD": "06-FGD",
 }
 
+HEAD = f"""# Benchmarks of the planner
 
-@dataclass(frozen=True)
-class Cell:
-    """Runs of one policy in one setting, a seed each."""
-
-    runs: tuple[Run, ...]
-
-    def at(self, percent: int) -> float:
-        """Allocation after so much has arrived: the mean of the seeds, in percent."""
-        return statistics.fmean(r.curve.allocation[percent] for r in self.runs)
-
-    @property
-    def error(self) -> float:
-        """The standard error of the allocation at the end."""
-        return statistics.stdev(r.allocation for r in self.runs) / len(self.runs) ** 0.5
-
-    @property
-    def allocation(self) -> float:
-        return statistics.fmean(r.allocation for r in self.runs)
-
-    @property
-    def rejected(self) -> float:
-        return statistics.fmean(r.rejected_gpus for r in self.runs)
-
-    @property
-    def speed(self) -> float:
-        return sum(r.decisions for r in self.runs) / sum(r.seconds for r in self.runs)
+Each section is written by `python -m bench planner`, on the public openb trace (1,213 nodes, 6,212 GPUs). Quality: means
+over seeds {SEEDS[0]} to {SEEDS[-1]}, one set of parameters for all traces, chosen on these traces and seeds. Allocation is in percent
+of all GPUs. ± is a standard error; where two policies are compared, that of the differences seed by seed.
+"""
 
 
-def _cell(trace: str, policy: str, setting: Setting) -> Cell:
-    described = read_fleet(find_file(NODES, None))
-    pods = arrivals(list(read_pods(find_file(_pods(trace), None))))
-    found = []
-    for seed in SEEDS:
-        print(f"{trace}, {setting.mode.value}, {policy}, seed {seed}", file=sys.stderr)
-        there = simulated(described, seed)
-        found.append(run(there, pods, policy, replace(setting, seed=seed), trace, time.perf_counter))
-    return Cell(tuple(found))
+# Fill -----------------------------------------------------------------------------------------------------------------
 
 
-def _pods(trace: str) -> str:
-    return f"openb_pod_list_{trace}.csv"
+def fill() -> Iterator[str]:
+    """Farthing beside FGD on each trace, alone and in windows."""
+    tasks = {t: (Task(t, "FGD"), Task(t, OURS, judged=True), Task(t, OURS, window=WINDOW)) for t in TRACES}
+    found = measure(task for row in tasks.values() for task in row)
+    yield f"*In windows*: {WINDOW} pods are placed jointly, the largest first. *Apart*: Farthing, one by one, less FGD."
+    yield ""
+    for percent in (130, 100):
+        yield f"Allocation after {percent} % of all GPUs were asked for:"
+        yield ""
+        yield "| trace | FGD | Farthing | apart | in windows |"
+        yield "|---|---|---|---|---|"
+        for trace, row in tasks.items():
+            cells = [found[task] for task in row]
+            fgd, ours, joint = (cell.allocation if percent == 130 else cell.at_100 for cell in cells)
+            yield f"| {trace} | {fgd.mean:.2f} | **{ours.mean:.2f}** | {_apart(ours, fgd)} | {joint.mean:.2f} |"
+        yield ""
+    verdicts = [run.verdict for row in tasks.values() for run in found[row[1]].runs]
+    accepted = sum(verdict.startswith("accepted") for verdict in verdicts)
+    yield f"The judge accepted {accepted} of the {len(verdicts)} logs of Farthing's runs one by one."
 
 
-def _published() -> dict[tuple[str, str], list[float]]:
-    """The published means by trace and policy: allocation after 0 to 130 % have arrived."""
-    runs: dict[tuple[str, str], list[list[float]]] = {}
+# The reference policies -----------------------------------------------------------------------------------------------
+
+
+def reference() -> Iterator[str]:
+    """The reference policies beside what their authors published."""
+    published = _published()
+    wanted = [Task(trace, policy) for trace in TRACES for policy in _PUBLISHED]
+    found = measure(task for task in wanted if (task.trace, _PUBLISHED[task.policy]) in published)
+    yield "Allocation at 130 %, beside the means of ten runs that the authors published."
+    yield ""
+    yield "| trace | policy | published | here | apart |"
+    yield "|---|---|---|---|---|"
+    for task, here in found.items():
+        known, ours = published[task.trace, _PUBLISHED[task.policy]], here.allocation
+        error = (known.error**2 + ours.error**2) ** 0.5
+        apart = f"{ours.mean - known.mean:+.2f} ± {error:.2f}"
+        yield f"| {task.trace} | {task.policy} | {known.mean:.2f} | {ours.mean:.2f} | {apart} |"
+
+
+def _published() -> dict[tuple[str, str], Figures]:
+    """The published allocations at 130 % by trace and policy."""
+    runs: dict[tuple[str, str], list[float]] = {}
     with find_file(NODES, None).parents[1].joinpath(REFERENCE).open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             trace = row["workload"].removeprefix("openb_pod_list_")
-            runs.setdefault((trace, row["sc_policy"]), []).append([float(row[str(i)]) for i in range(131)])
-    return {key: [statistics.fmean(column) for column in zip(*found, strict=True)] for key, found in runs.items()}
+            runs.setdefault((trace, row["sc_policy"]), []).append(float(row["130"]))
+    return {key: Figures(tuple(values)) for key, values in runs.items()}
 
 
-def _judged(cell: Cell, trace: str) -> int:
-    """How many of the runs' logs the judge accepts."""
-    accepted = 0
-    for found in cell.runs:
-        with tempfile.TemporaryDirectory() as folder:
-            log = Path(folder) / "log.csv"
-            with log.open("w", encoding="utf-8", newline="") as file:
-                writer = csv.writer(file)
-                writer.writerow(("pod", "node", "gpus"))
-                writer.writerows((pod, node, "+".join(map(str, gpus))) for pod, node, gpus in found.log)
-            command = [sys.executable, ORACLE, find_file(NODES, None), find_file(_pods(trace), None), log]
-            answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-        print(json.dumps(answer.stdout.strip()), file=sys.stderr)
-        accepted += answer.returncode == 0
-    return accepted
+# Churn ----------------------------------------------------------------------------------------------------------------
 
 
-def _fill() -> Iterator[str]:
-    """Farthing beside FGD on each trace, alone and in windows."""
-    logged = ORACLE.exists()
-    accepted = judged = 0
-    yield "| trace | FGD | Farthing | ± | in windows | FGD at 100 % | Farthing at 100 % | in windows |"
-    yield "|---|---|---|---|---|---|---|---|"
-    for trace in TRACES:
-        fgd = _cell(trace, "FGD", Setting())
-        ours = _cell(trace, "Farthing", Setting(log=logged))
-        joint = _cell(trace, "Farthing", Setting(window=WINDOW, log=False))
-        if logged:
-            judged += len(ours.runs)
-            accepted += _judged(ours, trace)
-        yield (
-            f"| {trace} | {fgd.at(130):.2f} | **{ours.at(130):.2f}** | {ours.error:.2f} | {joint.at(130):.2f} "
-            f"| {fgd.at(100):.2f} | **{ours.at(100):.2f}** | {joint.at(100):.2f} |"
-        )
-    yield ""
-    yield f"The judge accepted {accepted} of {judged} logs of the single runs." if logged else "No judge was there."
-
-
-def _reproduced() -> Iterator[str]:
-    """The reference policies beside what their authors published."""
-    published = _published()
-    yield "| trace | policy | published | here | apart |"
-    yield "|---|---|---|---|---|"
-    for trace in TRACES:
-        for policy, name in _PUBLISHED.items():
-            known = published.get((trace, name))
-            if known is not None:
-                here = _cell(trace, policy, Setting()).at(130)
-                yield f"| {trace} | {policy} | {known[130]:.2f} | {here:.2f} | {here - known[130]:+.2f} |"
-
-
-def _churn() -> Iterator[str]:
+def churn() -> Iterator[str]:
     """Pods that come and go: allocation, and what was turned away."""
-    yield "| trace | load | " + " | ".join(POLICIES) + " |"
-    yield "|---|---|" + "---|" * len(POLICIES)
-    for trace in ("default", "gpuspec33"):
-        for load in LOADS:
-            cells = [_cell(trace, policy, Setting(Mode.churn, load=load)) for policy in POLICIES]
-            best = max(cell.allocation for cell in cells)
-            texts = [f"{cell.allocation:.2f} ({cell.rejected:.1f})" for cell in cells]
-            marked = [f"**{t}**" if c.allocation == best else t for t, c in zip(texts, cells, strict=True)]
-            yield f"| {trace} | {load} | " + " | ".join(marked) + " |"
+    tasks = {(t, load): [Task(t, p, mode="churn", load=load) for p in POLICIES] for t in CHURN for load in LOADS}
+    found = measure(task for row in tasks.values() for task in row)
+    yield "Pods come and go by chance. In brackets: the GPUs turned away, in percent of those asked for. *Apart*: Farthing"
+    yield "less the best of the others, in allocation."
+    yield ""
+    yield "| trace | load | " + " | ".join(POLICIES) + " | apart |"
+    yield "|---|---|" + "---|" * (len(POLICIES) + 1)
+    for (trace, load), row in tasks.items():
+        cells = {task.policy: found[task] for task in row}
+        best = max(cells.values(), key=_held)
+        rival = max((cell for policy, cell in cells.items() if policy != OURS), key=_held)
+        texts = [_churned(cell, best=cell is best) for cell in cells.values()]
+        yield f"| {trace} | {load} | " + " | ".join(texts) + f" | {_apart(cells[OURS].allocation, rival.allocation)} |"
 
 
-def main() -> None:
-    """Measure everything, and write the page while it grows."""
-    compile_kernels()
-    head = f"""# Benchmarks of the planner
+def _held(cell: Cell) -> float:
+    return cell.allocation.mean
 
-Written by `python -m bench planner` on {date.today().isoformat()}: means over seeds {SEEDS[0]} to {SEEDS[-1]} on the public openb
-trace (1,213 nodes, 6,212 GPUs), one set of parameters for all traces. The parameters were chosen on these traces and
-seeds. *In windows*: {WINDOW} pods are placed jointly, the largest first. Allocation is in percent of all GPUs.
 
-## Fill: after 130 % and 100 % of all GPUs were asked for
+def _churned(cell: Cell, *, best: bool) -> str:
+    text = f"{cell.allocation.mean:.2f} ({cell.rejected.mean:.2f})"
+    return f"**{text}**" if best else text
 
-± is the standard error of Farthing's mean.
 
-"""
-    with PAGE.open("w", encoding="utf-8") as file:
-        for part in (
-            [head],
-            _fill(),
-            ["\n## The reference policies\n\nAllocation at 130 %, beside the means that their authors published.\n"],
-            _reproduced(),
-            [
-                "\n## Churn: pods come and go by chance\n\nIn brackets: the GPUs turned away, in percent of those asked for.\n"
-            ],
-            _churn(),
-        ):
-            for line in part:
-                file.write(line if line is head else f"{line}\n")
-                file.flush()
+def _apart(one: Figures, other: Figures) -> str:
+    """How much more the one is, on the same seeds."""
+    found = one.less(other)
+    return f"{found.mean:+.2f} ± {found.error:.2f}"
+
+
+# The page -------------------------------------------------------------------------------------------------------------
+
+PARTS: dict[str, tuple[str, Callable[[], Iterator[str]]]] = {
+    "fill": ("Fill: pods arrive and none leaves", fill),
+    "reference": ("The reference policies", reference),
+    "churn": ("Churn: pods come and go", churn),
+    "speed": ("Speed", planner_speed.speed),
+    "distinct": ("Thousands of different asks", planner_speed.distinct),
+}
+
+
+def main(*wanted: str) -> None:
+    """Measure parts, and write the section of each when it is done."""
+    unknown = [part for part in wanted if part not in PARTS]
+    if unknown:
+        raise SystemExit(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    for part in wanted or PARTS:
+        title, measured = PARTS[part]
+        text = "\n".join(measured())
+        write_section(title, f"{text}\n\nMeasured on {date.today().isoformat()}.\n")
+
+
+def write_section(title: str, text: str) -> None:
+    """Put a section into the page, in place of what it was; the others stay."""
+    page = PAGE.read_text("utf-8") if PAGE.exists() else ""
+    sections = dict(re.findall(r"^## (.+?)\n\n(.*?)(?=^## |\Z)", page, flags=re.MULTILINE | re.DOTALL))
+    sections[title] = text
+    ordered = [known for known, _ in PARTS.values() if known in sections]
+    PAGE.write_text("\n".join([HEAD, *(f"## {name}\n\n{sections[name].strip()}\n" for name in ordered)]), "utf-8")

@@ -27,10 +27,10 @@ from farthing.model.cluster import (
     Request,
     Result,
     Slice,
-    Thing,
 )
 from farthing.model.plan import Plan, Seen
 from farthing.model.quantity import MIB
+from farthing.model.thing import Thing
 from farthing.state.snapshot import Snapshot
 from farthing.state.world import World
 

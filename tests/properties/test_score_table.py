@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farthing.decide import jit, kernels, vectors
+from farthing.decide import compiled, jit, vectors
 from farthing.decide.board import IMPOSSIBLE
 from farthing.decide.draft import Draft
 from farthing.decide.needs import Need
@@ -35,9 +35,9 @@ def computed_by(engine):
 
 @st.composite
 def fleets(draw):
-    """A few nodes with different devices, some with taints, some with NVLink domains, one that takes one user each."""
+    """A few nodes, some alike, with different devices: taints, NVLink domains, some that take one user each."""
     nodes, slices = [], []
-    for i in range(draw(st.integers(1, 5))):
+    for _ in range(draw(st.integers(1, 5))):
         model, gib = draw(st.sampled_from(MODELS))
         domains = draw(st.lists(st.sampled_from([None, 0, 1]), min_size=0, max_size=6))
         devices = []
@@ -46,8 +46,10 @@ def fleets(draw):
             taints = (Taint("broken", "", "NoSchedule"),) if draw(st.integers(0, 9)) == 0 else ()
             multi = draw(st.integers(0, 9)) > 0
             devices.append(device(f"gpu-{d}", gib * GIB, model, attributes=attributes, taints=taints, multi=multi))
-        nodes.append(node(f"n{i}", cpu=draw(st.sampled_from([4_000, 16_000, 96_000])), pods=draw(st.integers(1, 6))))
-        slices.append(slice_of(f"n{i}", devices))
+        cpu, pods = draw(st.sampled_from([4_000, 16_000, 96_000])), draw(st.integers(1, 6))
+        for _ in range(draw(st.sampled_from([1, 1, 2, 3]))):
+            nodes.append(node(name := f"n{len(nodes):02}", cpu=cpu, pods=pods))
+            slices.append(slice_of(name, devices))
     return build_fleet(nodes, slices, [OWN_PROFILE], [OWN_CLASS])
 
 
@@ -104,7 +106,7 @@ class Replayed:
 @settings(deadline=None, max_examples=150)
 def test_numba_and_numpy_choose_the_same(data, fleet, all_asks):
     draw, found = Replayed(data.draw), []
-    for engine in (vectors, kernels):
+    for engine in (vectors, compiled):
         with computed_by(engine):
             table = Table(fleet, untouched(fleet), mix_of(all_asks))
             found.append((history(draw, table, all_asks), table))
@@ -114,7 +116,7 @@ def test_numba_and_numpy_choose_the_same(data, fleet, all_asks):
     for need, cpu, team in all_asks:
         with computed_by(vectors):
             by_numpy = one.scores(one.question(need, cpu, 0, team)).tolist()
-        with computed_by(kernels):
+        with computed_by(compiled):
             by_numba = other.scores(other.question(need, cpu, 0, team)).tolist()
         assert by_numpy == by_numba
     for name, column in one.board._asdict().items():
@@ -123,7 +125,7 @@ def test_numba_and_numpy_choose_the_same(data, fleet, all_asks):
 
 @given(st.data(), fleets(), st.lists(asks(), min_size=1, max_size=8))
 @settings(deadline=None, max_examples=100)
-@pytest.mark.parametrize("engine", [vectors, kernels])
+@pytest.mark.parametrize("engine", [vectors, compiled])
 def test_scores_kept_up_to_date_are_those_of_a_new_table(engine, data, fleet, all_asks):
     with computed_by(engine):
         table = Table(fleet, untouched(fleet), mix_of(all_asks[:3]))
@@ -156,7 +158,7 @@ def test_nothing_is_ever_over_capacity_and_all_comes_back(data, fleet, all_asks)
 
 @given(fleets(), st.lists(asks(), min_size=1, max_size=25))
 @settings(deadline=None, max_examples=100)
-@pytest.mark.parametrize("engine", [vectors, kernels])
+@pytest.mark.parametrize("engine", [vectors, compiled])
 def test_a_simulation_and_the_spoke_place_alike(engine, fleet, all_asks):
     """The table chooses for a simulation what `place` finds for the spoke, device for device."""
     with computed_by(engine):
@@ -186,6 +188,7 @@ def test_asks_by_the_hundred_share_rows_and_still_get_only_what_fits(fleet, size
     found = [(parse_ask(f"0.{milli:03d}".rstrip("0")), cpu) for milli, cpu in sizes if cpu]
     mix = typical_of(Counter(AskClass(ask, cpu) for ask, cpu in found))
     assert mix.grid > 0
+    assert mix.rows > 0
     assert mix.typical <= CLASSES + 1
     table = Table(fleet, untouched(fleet), mix)
     for ask, cpu in found:
@@ -204,7 +207,4 @@ def _anywhere(table, question):
     """Whether the ask itself, not what stands for it, fits on some node."""
     out = np.zeros(32, dtype=np.int64)
     nodes = range(len(table._fleet.nodes))
-    scores = [
-        jit.engine().pick(table.board, table._rows, n, question.ask, question.wants, question.ok, out) for n in nodes
-    ]
-    return any(score != IMPOSSIBLE for score in scores)
+    return any(jit.engine().pick(table._held, question.held, n, out) != IMPOSSIBLE for n in nodes)

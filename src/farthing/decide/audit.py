@@ -19,7 +19,11 @@ class Difference:
 
 
 def audit(fleet: Fleet, free: Free, claims: Iterable[Claim]) -> tuple[Difference, ...]:
-    """What is wrong with the shares, and with what we believe is left. Empty where all is well. O(claims + devices)."""
+    """What is wrong with the shares, and with what we believe is left. Empty where all is well. O(claims + devices).
+
+    A claim on a node that is gone is not wrong: Kubernetes takes it back together with the node's pods, which it gives
+    some time.
+    """
     used: dict[DeviceId, list[tuple[Claim, int, int]]] = defaultdict(list)
     lost: list[Difference] = []
     for claim in claims:
@@ -27,9 +31,15 @@ def audit(fleet: Fleet, free: Free, claims: Iterable[Claim]) -> tuple[Difference
             i = fleet.device_index.get(result.device)
             if i is not None:
                 used[result.device].append((claim, *consumption(fleet, i, result)))
-            elif result.device.driver in fleet.profiles:
+            elif result.device.driver in fleet.profiles and not _bereft(fleet, claim):
                 lost.append(Difference(str(claim.key), f"holds {result.device}, which no slice publishes"))
     return (*lost, *_over(fleet, used), *_disbelieved(fleet, free, used))
+
+
+def _bereft(fleet: Fleet, claim: Claim) -> bool:
+    """Whether the node that the claim was given on is gone."""
+    node = claim.allocation.node if claim.allocation else ""
+    return bool(node) and node not in fleet.node_index
 
 
 def _over(fleet: Fleet, used: dict[DeviceId, list[tuple[Claim, int, int]]]) -> Iterator[Difference]:

@@ -28,6 +28,9 @@ SCALE: Final = 1 << 16
 BLOCK: Final = 64
 """So many nodes share one entry of `Rows.best`."""
 
+RANKS: Final = 16
+"""Scores count steps of gain times this; what is between two steps tells devices of different sizes apart."""
+
 MOST_CPU: Final = 1 << 50
 """Thousandths of a core; nodes that claim more are reckoned to have this, so that products fit 64 bits."""
 
@@ -48,7 +51,9 @@ class Board(NamedTuple):
     to each other, closest first (-1: not known).
     What is left: `left` [2, D], `on` [3, D] users, mode and team as in `Free`, `room` [3, N] cpu, memory, pods.
     Of the mix: `least` [S, M] the part that a typical ask needs of a device, `wants` [3, M] its devices, cpu, weight,
-    `price` [S] of a part, `knobs`, `steps` the gains from which each higher score starts (empty: equal steps).
+    `price` [S] of a part, `rank` [S]: of equal gains those of the highest rank go first, `knobs`,
+    `steps` the gains from which each higher score starts (empty: equal steps).
+    `alike` [N]: nodes with one number are in one state, as those of one make are before anybody comes; -1: none is.
     Derived: `rest` [2, D] the parts left, `enough` [N, M] devices that a typical ask could use, `slivers` [N, M] the
     parts on those that it could not, `free` [N] the parts in all, `waste` [N] those that are of no use, by weight.
     """
@@ -65,8 +70,10 @@ class Board(NamedTuple):
     least: NDArray[np.int32]
     wants: Floats
     price: Floats
+    rank: Ints
     knobs: Ints
     steps: Floats
+    alike: Ints
     rest: Ints
     enough: NDArray[np.int32]
     slivers: NDArray[np.int32]
@@ -79,8 +86,8 @@ class Rows(NamedTuple):
 
     `best` [K, N / BLOCK] is the highest score in each block of nodes. `log` is a ring of the nodes that changed;
     `clock` how much was ever written to it, the epoch of the mix, and a counter for `stamp` [N], which keeps nodes from
-    being rescored twice. `seen` [K, 2] is what a row has read of log and epoch. `todo`, `fresh` and `chosen` [N] are
-    scratch: nodes to rescore, their scores, and the devices.
+    being rescored twice. `seen` [K, 2] is what a row has read of log and epoch. `todo`, `fresh`, `chosen` and `same`
+    [N] are scratch: nodes to rescore, their scores, the devices, and the scores of nodes that are alike.
     """
 
     scores: Scores
@@ -92,3 +99,20 @@ class Rows(NamedTuple):
     todo: Ints
     fresh: Scores
     chosen: Ints
+    same: Scores
+
+
+class Asked(NamedTuple):
+    """One ask, and the one that its row of scores is for, which may stand for several.
+
+    `ask` [7] are the fields above. `wants` [4, S] is what it takes of a device of each shape, in the driver's units and
+    as parts; `takes` [2, S] the former with devices that only one can use taken entirely. `ok` [D] says which devices
+    it may have at all.
+    """
+
+    ask: Ints
+    wants: Ints
+    takes: Ints
+    ok: Flags
+    row_ask: Ints
+    row_wants: Ints

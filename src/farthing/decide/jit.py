@@ -22,7 +22,7 @@ _here: ContextVar[ModuleType | None] = ContextVar("kernels in use in this thread
 
 
 def engine() -> ModuleType:
-    """The kernels in use: `kernels` or `vectors`."""
+    """The kernels in use: `compiled` or `vectors`."""
     return _here.get() or _in_use[-1]
 
 
@@ -44,7 +44,7 @@ def using(module: ModuleType) -> Iterator[None]:
 def load_kernels() -> ModuleType | None:
     """The kernels that numba compiles, each when it is first called; None where numba is missing."""
     try:
-        return importlib.import_module("farthing.decide.kernels")
+        return importlib.import_module("farthing.decide.compiled")
     except ImportError:
         return None
 

@@ -1,15 +1,14 @@
 """Scores and choices, compiled by numba. `vectors` says the same in numpy; property tests hold the two together.
 
 All numbers are whole, those in floating point too, so that both give the same scores to the last bit in whatever order
-they add. Arrays get local names first: numba counts references to each array that it takes out of a tuple, and a loop
-that does so is four times slower.
+they add. `choosing` builds on what is here. Arrays get local names first: numba counts references to each array that
+it takes out of a tuple, and a loop that does so is four times slower.
 """
 
 import numpy as np
 
 from farthing.decide.board import (
     ANY_TEAM,
-    BLOCK,
     COUNT,
     CPU,
     CPU_PER_GPU,
@@ -17,6 +16,7 @@ from farthing.decide.board import (
     LEVEL,
     MEMORY,
     MOST_CPU,
+    RANKS,
     STEP,
     STRAND,
     TEAM,
@@ -24,7 +24,6 @@ from farthing.decide.board import (
     Board,
     Flags,
     Floats,
-    Rows,
     Scores,
 )
 from farthing.decide.jit import kernel
@@ -110,6 +109,7 @@ def rate(b: Board, nodes: Ints, count: int, ask: Ints, wants: Ints, ok: Flags, s
     first, shape, multi, left, on, room = b.first, b.shape, b.multi, b.left, b.on, b.room
     rest, least, enough, slivers, all_free, waste = b.rest, b.least, b.enough, b.slivers, b.free, b.waste
     want_count, want_cpu, weight, price, steps = b.wants[0], b.wants[1], b.wants[2], b.price, b.steps
+    rank = b.rank
     cpu_per_gpu, strand, step = b.knobs[CPU_PER_GPU], b.knobs[STRAND], b.knobs[STEP]
     typical = weight.shape[0]
     for i in range(count):
@@ -125,7 +125,7 @@ def rate(b: Board, nodes: Ints, count: int, ask: Ints, wants: Ints, ok: Flags, s
                 useless = cpu < want_cpu[m] or enough[n, m] < want_count[m]
                 lost += weight[m] * (all_free[n] if useless else slivers[n, m])
             stranded = _stranded(all_free[n], cpu, cpu_per_gpu) - before
-            scores[i] = _step(waste[n] - lost - strand * stranded, step, steps)
+            scores[i] = _step(waste[n] - lost - strand * stranded, step, steps) * RANKS
             continue
         last_part = last_after = last_shape = -1
         for d in range(first[n], first[n + 1]):
@@ -149,6 +149,7 @@ def rate(b: Board, nodes: Ints, count: int, ask: Ints, wants: Ints, ok: Flags, s
                 lost += weight[m] * (free if useless else sliver)
             stranded = _stranded(free, cpu, cpu_per_gpu) - before
             found = _step(waste[n] - lost - strand * stranded - price[s] * (part - after), step, steps)
+            found = found * RANKS + rank[s]
             if found > scores[i]:
                 scores[i] = found
                 chosen[i] = d
@@ -228,117 +229,4 @@ def rate_many(b: Board, n: int, ask: Ints, wants: Ints, ok: Flags, out: Ints) ->
         lost += b.wants[2, m] * (free if useless else slivers[m])
     stranded = _stranded(free, cpu, b.knobs[CPU_PER_GPU]) - _stranded(b.free[n], room[0, n], b.knobs[CPU_PER_GPU])
     cost += b.knobs[STRAND] * stranded + (b.knobs[STEP] * level if known else 0)
-    return _step(b.waste[n] - lost - cost, b.knobs[STEP], b.steps)
-
-
-@kernel
-def pick(b: Board, rows: Rows, n: int, ask: Ints, wants: Ints, ok: Flags, out: Ints) -> int:
-    """The score of an ask on one node, and the devices into `out`."""
-    if ask[COUNT] > 1:
-        return rate_many(b, n, ask, wants, ok, out)
-    rows.todo[0] = n
-    rate(b, rows.todo, 1, ask, wants, ok, rows.fresh, out)
-    return int(rows.fresh[0])
-
-
-@kernel
-def _block_best(scores: Scores, best: Scores, block: int) -> None:
-    found = IMPOSSIBLE
-    for n in range(block * BLOCK, min((block + 1) * BLOCK, scores.shape[0])):
-        found = max(found, scores[n])
-    best[block] = found
-
-
-@kernel
-def _changed(rows: Rows, k: int) -> int:
-    """Into `todo` the nodes that changed since a row was looked at, each once; how many."""
-    log, stamp, todo, clock, seen = rows.log, rows.stamp, rows.todo, rows.clock, rows.seen
-    nodes, size = len(stamp), len(log)
-    if seen[k, 1] != clock[1] or clock[0] - seen[k, 0] > size:
-        for n in range(nodes):
-            todo[n] = n
-        return nodes
-    clock[2] += 1
-    count = 0
-    for i in range(seen[k, 0], clock[0]):
-        n = log[i % size]
-        if stamp[n] != clock[2]:
-            stamp[n] = clock[2]
-            todo[count] = n
-            count += 1
-    return count
-
-
-@kernel
-def update(b: Board, rows: Rows, k: int, ask: Ints, wants: Ints, ok: Flags, out: Ints) -> None:
-    """Bring a row up to date: rescore the nodes that changed since it was looked at."""
-    scores, best, todo, fresh = rows.scores[k], rows.best[k], rows.todo, rows.fresh
-    count = _changed(rows, k)
-    if ask[COUNT] > 1:
-        for i in range(count):
-            fresh[i] = rate_many(b, todo[i], ask, wants, ok, out)
-    else:
-        rate(b, todo, count, ask, wants, ok, fresh, rows.chosen)
-    for i in range(count):
-        n = todo[i]
-        old, new, block = scores[n], fresh[i], n // BLOCK
-        scores[n] = new
-        if new >= best[block]:
-            best[block] = new
-        elif old == best[block]:
-            _block_best(scores, best, block)
-    rows.seen[k, 0] = rows.clock[0]
-    rows.seen[k, 1] = rows.clock[1]
-
-
-@kernel
-def choose(
-    b: Board,
-    rows: Rows,
-    k: int,
-    row_ask: Ints,
-    row_wants: Ints,
-    ask: Ints,
-    wants: Ints,
-    ok: Flags,
-    joined: bool,
-    out: Ints,
-) -> int:
-    """The first node of the highest score in a row that can take the ask, or -1; the devices into `out`.
-
-    A `joined` row stands for several asks, so that each node must be asked whether it can take this one.
-    """
-    update(b, rows, k, row_ask, row_wants, ok, out)
-    scores, best, memory = rows.scores[k], rows.best[k], b.room[1]
-    highest, node = IMPOSSIBLE, -1
-    for block in range(best.shape[0]):
-        if best[block] <= highest:
-            continue
-        for n in range(block * BLOCK, min((block + 1) * BLOCK, scores.shape[0])):
-            if scores[n] <= highest or memory[n] < ask[MEMORY]:
-                continue
-            if joined and pick(b, rows, n, ask, wants, ok, out) == IMPOSSIBLE:
-                continue
-            highest, node = scores[n], n
-    if node >= 0 and ask[COUNT] > 0:
-        pick(b, rows, node, ask, wants, ok, out)
-    return node
-
-
-@kernel
-def take(b: Board, rows: Rows, n: int, ask: Ints, takes: Ints, devices: Ints, sign: int) -> None:
-    """Take an ask's amounts off a node and devices (`sign` 1), or give them back (-1)."""
-    shape, left, on, room = b.shape, b.left, b.on, b.room
-    room[0, n] -= sign * ask[CPU]
-    room[1, n] -= sign * ask[MEMORY]
-    room[2, n] -= sign
-    for i in range(ask[COUNT]):
-        d = devices[i]
-        left[0, d] -= sign * takes[0, shape[d]]
-        left[1, d] -= sign * takes[1, shape[d]]
-        on[0, d] += sign
-        on[1, d] = on[1, d] | ask[LEVEL] if on[0, d] else 0
-        on[2, d] = ask[TEAM] if on[0, d] else -1
-    refresh(b, n, n + 1)
-    rows.log[rows.clock[0] % rows.log.shape[0]] = n
-    rows.clock[0] += 1
+    return _step(b.waste[n] - lost - cost, b.knobs[STEP], b.steps) * RANKS + b.rank[shape[out[0]]]

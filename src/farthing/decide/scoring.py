@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from farthing.decide.board import MOST_CPU, NOBODY_CAN, SCALE, Floats
+from farthing.decide.board import MOST_CPU, NOBODY_CAN, RANKS, SCALE, Floats
 from farthing.decide.fit import NEVER, eligible
 from farthing.decide.needs import Need
 from farthing.decide.shapes import shapes
@@ -27,13 +27,15 @@ class Knobs:
 
     `strand`: the price of a stranded part of a GPU. `price`: of taking a part of a GPU of a model of which everything
     is wanted by asks that may have no other. `step`: gains are told apart in steps of so many thousandths of a GPU, so
-    that near ties are ties. `steps`: where given, the gains from which each higher score starts.
+    that near ties are ties. `steps`: where given, the gains from which each higher score starts. `small`: of equal
+    gains that of the device with half the memory, or less, goes first.
     """
 
     strand: float = 2.0
     price: float = 3.0
-    step: int = 80
+    step: int = 10
     steps: tuple[float, ...] = ()
+    small: bool = True
 
 
 RUMOUR: Final = 30_000
@@ -50,6 +52,7 @@ class Meaning:
     least: NDArray[np.int32]
     wants: Floats
     price: Floats
+    rank: Ints
     knobs: Ints
     steps: Floats
 
@@ -67,6 +70,7 @@ def meaning(fleet: Fleet, mix: Typical, knobs: Knobs = OURS) -> Meaning:
         least=least,
         wants=np.ascontiguousarray(np.array(wants, dtype=np.float64).reshape(-1, 3).T),
         price=_prices(fleet, mix, knobs),
+        rank=_ranks(fleet) if knobs.small else np.zeros(len(least), dtype=np.int64),
         knobs=np.array(of_knobs, dtype=np.int64),
         steps=np.floor(np.array(knobs.steps, dtype=np.float64) * SCALE),
     )
@@ -84,6 +88,14 @@ def parts(fleet: Fleet, gives: Ints) -> Ints:
 
 def least_of(fleet: Fleet, ask: Ask) -> Ints:
     """The part that an ask needs of a device of each shape; NOBODY_CAN of shapes that cannot serve it."""
+    key = ("least", ask)
+    if key not in fleet.memo:
+        fleet.memo[key] = _least_of(fleet, ask)
+    found: Ints = fleet.memo[key]
+    return found
+
+
+def _least_of(fleet: Fleet, ask: Ask) -> Ints:
     found = shapes(fleet)
     if ask.profile is not None:
         return np.full(len(found.example), NOBODY_CAN)
@@ -109,18 +121,21 @@ def _cpu_per_gpu(fleet: Fleet, mix: Typical) -> int:
 
 
 def _prices(fleet: Fleet, mix: Typical, knobs: Knobs) -> Floats:
-    """The price of a part of a device of each shape: how much of it is wanted by those who may have no other.
+    """The price of a part of a device of each shape: how much of it is wanted by those who may not have every other.
 
-    How many name models is soon known; which models they name, only after many. Until then others may be wanted too.
+    They name models, need more memory than some have, or an isolation that some do not give. How many do is soon known;
+    which models they want, only after many. Until then others may be wanted too.
     """
     found = shapes(fleet)
     has = np.bincount(found.of, minlength=len(found.example)).astype(np.float64)
     bound, total, typed = np.zeros(len(has)), 0.0, 0.0
-    for ask, _, wanted in _wanted(fleet, mix):
+    asks = [(least_of(fleet, ask) != NOBODY_CAN, wanted) for ask, _, wanted in _wanted(fleet, mix)]
+    anybody = np.any([can for can, _ in asks], axis=0)
+    for can, wanted in asks:
         total += wanted
-        if ask.models:
+        if (anybody & ~can).any():
             typed += wanted
-            bound += wanted * _split(np.where(least_of(fleet, ask) != NOBODY_CAN, has, 0.0))
+            bound += wanted * _split(np.where(can, has, 0.0))
     if not typed:
         return np.zeros(len(has))
     models = fleet.model_of[found.example]
@@ -128,6 +143,13 @@ def _prices(fleet: Fleet, mix: Typical, knobs: Knobs) -> Floats:
         bound += RUMOUR / len(np.unique(models)) * _split(np.where(models == model, has, 0.0))
     scarcity = bound / (typed + RUMOUR) * (typed / total) / np.maximum(_split(has), 1e-9)
     return np.floor(np.minimum(scarcity, 1.0) * knobs.price * SCALE)
+
+
+def _ranks(fleet: Fleet) -> Ints:
+    """Shapes by their memory, the smallest highest; less than twice as much is as much."""
+    doubled = np.array([int(memory).bit_length() for memory in shapes(fleet).memory])
+    _, rank = np.unique(-doubled, return_inverse=True)
+    return np.asarray(np.minimum(rank.reshape(-1), RANKS - 1))
 
 
 def _split(amounts: Floats) -> Floats:

@@ -1,7 +1,9 @@
-"""Scores and choices in numpy, many nodes at once: what `kernels` does, where numba is missing or not worth loading.
+"""Scores and choices in numpy, many nodes at once, where numba is missing or not worth loading.
 
-Each function takes what its namesake there takes, and gives the same answers.
+Each function takes what its namesake in `kernels` or `compiled` takes, and gives the same answers.
 """
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +18,12 @@ from farthing.decide.board import (
     LEVEL,
     MEMORY,
     MOST_CPU,
+    RANKS,
     STEP,
     STRAND,
     TEAM,
     WHOLE,
+    Asked,
     Board,
     Flags,
     Floats,
@@ -93,7 +97,7 @@ def rate(b: Board, nodes: Ints, count: int, ask: Ints, wants: Ints, ok: Flags, s
     n = nodes[:count][at]
     if not ask[COUNT]:
         cpu = b.room[0, n] - ask[CPU]
-        scores[at] = _steps(b, _gain(b, n, cpu, b.free[n], b.enough[n], b.slivers[n]))
+        scores[at] = _steps(b, _gain(b, n, cpu, b.free[n], b.enough[n], b.slivers[n])) * RANKS
         return
     sizes = b.first[n + 1] - b.first[n]
     at, n = np.repeat(at, sizes), np.repeat(n, sizes)
@@ -106,7 +110,7 @@ def rate(b: Board, nodes: Ints, count: int, ask: Ints, wants: Ints, ok: Flags, s
     enough = b.enough[n] - (before >= limit) + (now >= limit)
     slivers = b.slivers[n] - np.where(before < limit, before, 0) + np.where(now < limit, now, 0)
     gain = _gain(b, n, b.room[0, n] - ask[CPU], b.free[n] - part + after, enough, slivers)
-    found = _steps(b, gain - b.price[s] * (part - after))
+    found = _steps(b, gain - b.price[s] * (part - after)) * RANKS + b.rank[s]
     best_last = np.lexsort((-d, found))  # of what is written to one place the last stays
     scores[at[best_last]], chosen[at[best_last]] = found[best_last], d[best_last]
 
@@ -136,7 +140,7 @@ def rate_many(b: Board, n: int, ask: Ints, wants: Ints, ok: Flags, out: Ints) ->
     gain = _gain(b, node, b.room[0, node] - ask[CPU], np.array([free]), enough[None], slivers[None])
     known = (b.domains[: level + 1, b.first[n]] >= 0).any()
     cost = (b.price[s] * (before - after)).sum() + (b.knobs[STEP] * level if known else 0)
-    return int(_steps(b, gain - cost)[0])
+    return int(_steps(b, gain - cost)[0] * RANKS + b.rank[s[0]])
 
 
 def _close(b: Board, able: Ints, count: int) -> tuple[Ints, int]:
@@ -150,65 +154,94 @@ def _close(b: Board, able: Ints, count: int) -> tuple[Ints, int]:
     return able, len(b.domains)
 
 
-def pick(b: Board, rows: Rows, n: int, ask: Ints, wants: Ints, ok: Flags, out: Ints) -> int:
+# What `compiled` has too ----------------------------------------------------------------------------------------------
+
+
+Held = tuple[Board, Rows]
+
+
+def hold(*arrays: Any) -> Any:
+    """The arrays of a Board and Rows, or of an Asked, as the functions below take them."""
+    if len(arrays) == len(Asked._fields):
+        return Asked(*arrays)
+    return Board(*arrays[: len(Board._fields)]), Rows(*arrays[len(Board._fields) :])
+
+
+def touch(table: Held, n: int) -> None:
+    """A node has changed."""
+    b, rows = table
+    refresh(b, n, n + 1)
+    b.alike[n] = -1
+    rows.log[rows.clock[0] % len(rows.log)] = n
+    rows.clock[0] += 1
+
+
+def renew(table: Held) -> None:
+    """Every node may have changed, or the mix has."""
+    b, rows = table
+    refresh(b, 0, len(rows.stamp))
+    rows.clock[1] += 1
+
+
+def pick(table: Held, a: Asked, n: int, out: Ints) -> int:
     """The score of an ask on one node, and the devices into `out`."""
-    if ask[COUNT] > 1:
-        return rate_many(b, n, ask, wants, ok, out)
+    b, rows = table
+    if a.ask[COUNT] > 1:
+        return rate_many(b, n, a.ask, a.wants, a.ok, out)
     rows.todo[0] = n
-    rate(b, rows.todo, 1, ask, wants, ok, rows.fresh, out)
+    rate(b, rows.todo, 1, a.ask, a.wants, a.ok, rows.fresh, out)
     return int(rows.fresh[0])
 
 
-def update(b: Board, rows: Rows, k: int, ask: Ints, wants: Ints, ok: Flags, out: Ints) -> None:
+def update(table: Held, a: Asked, k: int, even: bool, out: Ints) -> None:  # noqa: ARG001 -- only compiled code spares
     """Bring a row up to date: rescore the nodes that changed since it was looked at."""
+    b, rows = table
     since, position, size = int(rows.seen[k, 0]), int(rows.clock[0]), len(rows.log)
     if rows.seen[k, 1] != rows.clock[1] or position - since > size:
         nodes = np.arange(rows.scores.shape[1])
     else:
         nodes = np.unique(rows.log[np.arange(since, position) % size])
-    if ask[COUNT] > 1:
-        rows.scores[k, nodes] = [rate_many(b, int(n), ask, wants, ok, out) for n in nodes]
+    if a.row_ask[COUNT] > 1:
+        rows.scores[k, nodes] = [rate_many(b, int(n), a.row_ask, a.row_wants, a.ok, out) for n in nodes]
     else:
-        rate(b, nodes, len(nodes), ask, wants, ok, rows.fresh, rows.chosen)
+        rate(b, nodes, len(nodes), a.row_ask, a.row_wants, a.ok, rows.fresh, rows.chosen)
         rows.scores[k, nodes] = rows.fresh[: len(nodes)]
     blocks = np.arange(0, rows.scores.shape[1], BLOCK)
     rows.best[k] = np.maximum.reduceat(rows.scores[k], blocks) if len(blocks) else IMPOSSIBLE
     rows.seen[k] = rows.clock[:2]
 
 
-def choose(
-    b: Board,
-    rows: Rows,
-    k: int,
-    row_ask: Ints,
-    row_wants: Ints,
-    ask: Ints,
-    wants: Ints,
-    ok: Flags,
-    joined: bool,
-    out: Ints,
-) -> int:
+def choose(table: Held, a: Asked, k: int, joined: bool, even: bool, out: Ints) -> int:
     """The first node of the highest score in a row that can take the ask, or -1; the devices into `out`."""
-    update(b, rows, k, row_ask, row_wants, ok, out)
-    scores = np.where(b.room[1] >= ask[MEMORY], rows.scores[k], IMPOSSIBLE)
+    update(table, a, k, even, out)
+    b, rows = table
+    room = (b.room[0] >= a.ask[CPU]) & (b.room[1] >= a.ask[MEMORY])
+    scores = np.where(room, rows.scores[k], IMPOSSIBLE)
     while len(scores):
         node = int(np.argmax(scores))
         if scores[node] == IMPOSSIBLE:
             break
-        if not (ask[COUNT] or joined) or pick(b, rows, node, ask, wants, ok, out) != IMPOSSIBLE:
+        if not (a.ask[COUNT] or joined) or pick(table, a, node, out) != IMPOSSIBLE:
             return node
         scores[node] = IMPOSSIBLE
     return -1
 
 
-def take(b: Board, rows: Rows, n: int, ask: Ints, takes: Ints, devices: Ints, sign: int) -> None:
+def place(table: Held, a: Asked, k: int, joined: bool, even: bool, out: Ints) -> int:
+    """Choose, and take what was chosen."""
+    node = choose(table, a, k, joined, even, out)
+    if node >= 0:
+        take(table, a, node, out, 1)
+    return node
+
+
+def take(table: Held, a: Asked, n: int, devices: Ints, sign: int) -> None:
     """Take an ask's amounts off a node and devices (`sign` 1), or give them back (-1)."""
-    b.room[:, n] -= sign * np.array([ask[CPU], ask[MEMORY], 1])
-    d = devices[: ask[COUNT]]
-    b.left[:, d] -= sign * takes[:2, b.shape[d]]
+    b, _ = table
+    b.room[:, n] -= sign * np.array([a.ask[CPU], a.ask[MEMORY], 1])
+    d = devices[: a.ask[COUNT]]
+    b.left[:, d] -= sign * a.takes[:, b.shape[d]]
     b.on[0, d] += sign
-    b.on[1, d] = np.where(b.on[0, d], b.on[1, d] | ask[LEVEL], 0)
-    b.on[2, d] = np.where(b.on[0, d], ask[TEAM], -1)
-    refresh(b, n, n + 1)
-    rows.log[rows.clock[0] % len(rows.log)] = n
-    rows.clock[0] += 1
+    b.on[1, d] = np.where(b.on[0, d], b.on[1, d] | a.ask[LEVEL], 0)
+    b.on[2, d] = np.where(b.on[0, d], a.ask[TEAM], -1)
+    touch(table, n)

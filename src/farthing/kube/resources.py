@@ -9,7 +9,8 @@ import msgspec
 from farthing.kube import convert, wire
 from farthing.kube.convert_slice import resource_slice
 from farthing.model import cluster as model
-from farthing.model.cluster import Key, Thing
+from farthing.model.cluster import Key
+from farthing.model.thing import Thing
 
 _RESOURCE: Final = "/apis/resource.k8s.io/v1"
 

@@ -16,9 +16,10 @@ import structlog
 
 from farthing.kube.connection import Connection
 from farthing.kube.resources import Resource
-from farthing.model.cluster import Key, Thing
+from farthing.model.cluster import Key
 from farthing.model.errors import ExpiredError, FarthingError, InvalidError, NotFoundError, TransientError
 from farthing.model.plan import Gone, Listed, Observation, Seen
+from farthing.model.thing import Thing
 
 _log = structlog.get_logger(__name__)
 

@@ -419,6 +419,3 @@ class Template:
 
     key: Key
     version: int = field(compare=False)
-
-
-Thing = Node | Slice | TaintRule | DriverProfile | DeviceClass | Claim | Pod | Namespace | Template

@@ -7,8 +7,9 @@ Effects are frozen, name their target and the version that they were decided on,
 
 from dataclasses import dataclass
 
-from farthing.model.cluster import Allocation, Claim, Key, Pod, Slice, Thing
+from farthing.model.cluster import Allocation, Claim, Key, Pod, Slice
 from farthing.model.reason import Reason
+from farthing.model.thing import Thing
 
 # Observations -----------------------------------------------------------------------------------------------------
 

@@ -21,11 +21,11 @@ from farthing.model.cluster import (
     Slice,
     TaintRule,
     Template,
-    Thing,
 )
 from farthing.model.errors import InvalidError
 from farthing.model.plan import Seen
 from farthing.model.quantity import LARGEST
+from farthing.model.thing import Thing
 from farthing.state.world import World
 
 FORMAT: Final = "farthing.dev/export"

@@ -67,11 +67,17 @@ class Planner(Policy):
     def __init__(self, fleet: Simulated, pods: Sequence[Arrival], seed: int, knobs: Knobs = OURS) -> None:  # noqa: ARG002
         super().__init__(fleet, Typical(), knobs)
         self._mix = Mix()
+        self._met: list[Kind] = []
 
     def meet(self, kinds: Sequence[Kind]) -> None:
-        for kind in kinds:
+        """Counted together when the mix is looked at: until then it is the same whoever was counted."""
+        self._met += kinds
+        if len(self._met) < self._mix.due:
+            return
+        for kind, times in Counter(self._met).items():
             if kind.asks is not None:
-                self._mix.add(kind.asks)
+                self._mix.add(kind.asks, times)
+        self._met.clear()
         self.table.learn(self._mix.typical())
 
     def place(self, kind: Kind) -> Place | None:
@@ -79,10 +85,9 @@ class Planner(Policy):
 
 
 def _best(table: Table, question: Question, kind: Kind) -> Place | None:
-    node, devices = table.choose(question)
+    node, devices = table.place(question)
     if node < 0:
         return None
-    table.take(question, node, devices)
     return node, tuple(devices[: kind.need.count].tolist()) if kind.need else ()
 
 
@@ -97,7 +102,7 @@ class Fgd(Policy):
     """Fragmentation Gradient Descent as published: knows the mix of the whole trace before it begins."""
 
     def __init__(self, fleet: Simulated, pods: Sequence[Arrival], seed: int) -> None:  # noqa: ARG002
-        super().__init__(fleet, whole_mix(pods), Knobs(strand=0, price=0, steps=SIGMOID))
+        super().__init__(fleet, whole_mix(pods), Knobs(strand=0, price=0, steps=SIGMOID, small=False))
 
     def place(self, kind: Kind) -> Place | None:
         return _best(self.table, self.question(kind), kind)
@@ -115,7 +120,7 @@ class Compared(Policy):
     """A policy of the literature. `prefer` scores nodes, `choose` picks among a node's devices."""
 
     def __init__(self, fleet: Simulated, pods: Sequence[Arrival], seed: int) -> None:  # noqa: ARG002
-        super().__init__(fleet, Typical(), Knobs(strand=0, price=0))
+        super().__init__(fleet, Typical(), Knobs(strand=0, price=0, small=False))
         self._chance = random.Random(seed)  # noqa: S311 -- not for secrets
         self._alike: dict[object, Ints] = defaultdict(lambda: np.zeros(len(self.fleet.nodes), dtype=np.int64))
         self._idle = self.table.board.free.copy()
@@ -139,7 +144,7 @@ class Compared(Policy):
     def _devices(self, kind: Kind, question: Question, node: int) -> tuple[int, ...]:
         if kind.need is None:
             return ()
-        ok = question.ok.view(bool)
+        ok = question.asked.ok.view(bool)
         if kind.need.count > 1:
             return self.table.pick(question, node, ok)
         b = self.table.board

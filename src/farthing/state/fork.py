@@ -19,9 +19,9 @@ from farthing.model.cluster import (
     Slice,
     TaintRule,
     Template,
-    Thing,
 )
 from farthing.model.plan import Gone, MakeTemplate, Place, Plan, Release, Seen, Ungate
+from farthing.model.thing import Thing
 from farthing.state.snapshot import Snapshot
 from farthing.state.world import World
 

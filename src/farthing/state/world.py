@@ -28,10 +28,10 @@ from farthing.model.cluster import (
     Slice,
     TaintRule,
     Template,
-    Thing,
 )
 from farthing.model.plan import DropSlice, Effect, Gone, Hold, MakeTemplate, Observation, Place, Release, Seen, Ungate
 from farthing.model.reason import Why
+from farthing.model.thing import Thing
 from farthing.state.fleet import Fleet, build_fleet
 from farthing.state.mix import AskClass, Mix
 from farthing.state.snapshot import Free, Snapshot, Stray, Waiting

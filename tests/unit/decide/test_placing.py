@@ -49,6 +49,17 @@ def test_several_equal_fractions_go_to_different_devices_of_one_node():
     assert devices_of(effect) == ["n0/gpu-0", "n0/gpu-1", "n0/gpu-2"]
 
 
+@pytest.mark.parametrize("ask", ["10Gi", "0.5", "1"])
+def test_of_devices_that_would_do_the_smaller_one_is_taken(ask):
+    things = [
+        node("a"),
+        slice_of("a", [device(memory=80 * GIB)]),
+        node("b"),
+        slice_of("b", [device(memory=24 * GIB, model="L4")]),
+    ]
+    assert placed(planned(*things, asking(gpu=ask, isolation="hard" if ask != "1" else None)))["p"].node == "b"
+
+
 def test_whole_devices_are_empty_ones_and_a_node_for_large_asks_is_kept_whole_where_such_are_known():
     busy, claim = asking("busy", "0.1")
     on = allocated(claim, busy, "gpu-0", "b", compute=100, memory=8 * GIB)
