@@ -154,9 +154,9 @@ class Compared(Policy):
 
     def _open(self, question: Question, devices: Ints) -> Bools:
         """Which devices have what an ask takes, and let it in."""
-        b, ask, wants = self.table.board, question.asked.ask, question.asked.wants
+        b, ask = self.table.board, question.asked.ask
         users, mode, team = b.on[:, devices]
-        fits = (b.left[:, devices] >= wants[:2, b.shape[devices]]).all(axis=0)
+        fits = (b.left[:, devices] >= question.asked.wants[:2, b.shape[devices]]).all(axis=0)
         joins = (mode == ask[LEVEL]) & ((ask[ANY_TEAM] != 0) | (team == ask[TEAM])) & (b.multi[devices] != 0)
         return np.asarray(fits & ((users == 0) | joins & (ask[WHOLE] == 0)))
 

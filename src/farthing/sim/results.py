@@ -46,7 +46,7 @@ class Run:
     """One policy on one order of arrivals.
 
     GPUs are counted in devices (a half is 0.5). `gpus_allocated` is what is held in the end (`fill`), on average over
-    the measured time (`churn`), or from the first arrival to the last (`replay`); `allocation` is the same in percent.
+    the measured time (`churn`), or from the first arrival to the last (`replay`); `allocation` is that in percent.
     `rejected` counts pods without a place, `rejected_gpus` is their part of all that was asked for, in percent.
     `waited` is how many seconds of virtual time a pod waited on average (`replay`; 0 elsewhere). `load` is what was
     offered, as a multiple of capacity.
