@@ -232,6 +232,7 @@ class Figures:
 
 def main() -> None:
     """Measure everything, each in a process of its own, and write the page."""
+    subprocess.run([sys.executable, "-m", "farthing.decide.warm"], check=True)
     worlds = [_apart("large", nodes) for nodes in (100, 1_000, 10_000)]
     fleets = [_apart("grown", times) for times in (1, 10, 100)]
     text = page(Figures(worlds, fleets, _apart("year"), _apart("repacked")))
