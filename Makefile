@@ -5,10 +5,10 @@ VENV   ?= .venv
 UV      = $(VENV)/bin/uv
 RUN     = $(VENV)/bin
 
-.PHONY: help install up down test lint docs bench focus format print stubs lock clean
+.PHONY: help install up down test test-gpu lint docs bench focus format print stubs lock clean
 
 help:     ## this list
-	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/: .*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/: .*##/\t/' | expand -t 12
 
 install: $(VENV)/installed  ## a virtual environment with exactly the locked versions
 
@@ -26,6 +26,9 @@ down: install  ## stop it all; nothing stays
 
 test: lint  ## everything: lint, types, unit, properties, end to end on the real control plane
 	@$(RUN)/pytest
+
+test-gpu: install  ## what needs a GPU, on NVIDIA's own library and MPS daemon; skipped where they are not
+	@$(RUN)/pytest tests/gpu
 
 lint: install  ## style, types, the rooms' walls, the documentation
 	@$(RUN)/ruff check .

@@ -1,49 +1,69 @@
-"""The node driver: a burst of claims prepared over its socket, and its memory.
+"""The node driver: bursts of claims prepared over its socket, what it costs, and its memory.
 
-Run `python -m bench.node`. The claims are real objects on a real API server; kubelet is not part of it.
+Run `python -m bench.node`; it writes docs/benchmarks-node.md. The claims are real objects on a real API server; kubelet is not part of it. One burst is of
+claims that were allocated before the driver was started, so that it has to ask for each; the other of claims that its
+watch has seen. Machines are noisy: read the ratio, and the CPU time.
 """
 
 import asyncio
+import os
+import platform
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import date
 from pathlib import Path
 
 import grpc
+import psutil
 
 from farthing.kube.connection import Connection
+from farthing.local.pins import KUBERNETES
 from farthing.local.processes import Background
 from farthing.node.wire import dra_v1_pb2
 from tests.clusters import running_cluster
+from tests.unit.node.nvml_machine import Machine, gpu
 
-CLAIMS = 100
+BURST, SINGLE, STRANGERS = 100, 20, 1000
 DRIVER, NODE = "gpu.farthing.dev", "bench-0"
 SERVICE = "/k8s.io.kubelet.pkg.apis.dra.v1.DRAPlugin"
 CLAIMS_PATH = "/apis/resource.k8s.io/v1/namespaces/default/resourceclaims"
+GPUS, LOOK_SECONDS = 8, 15.0
+MEMORY = Path("/dev/shm")  # noqa: S108 -- CDI files are in /run on a real node, which is memory, too
 
 
-async def claims(connection: Connection) -> list[dra_v1_pb2.Claim]:
-    """So many allocated claims, four on each device."""
+async def allocated(connection: Connection, numbers: range, node: str = NODE) -> list[dra_v1_pb2.Claim]:
+    """So many allocated claims, four on each device, made eight at a time."""
+    slots = asyncio.Semaphore(8)
+
+    async def one(number: int) -> dra_v1_pb2.Claim:
+        async with slots:
+            return await _allocated(connection, number, node)
+
+    return await asyncio.gather(*map(one, numbers))
+
+
+async def _allocated(connection: Connection, number: int, node: str) -> dra_v1_pb2.Claim:
     share = {"apiVersion": "farthing.dev/v1", "kind": "Share", "isolation": "hard", "team": "a"}
-    found = []
-    for number in range(CLAIMS):
-        request = {"name": "gpu", "exactly": {"deviceClassName": "x"}}
-        body = {"metadata": {"name": f"c{number}"}, "spec": {"devices": {"requests": [request]}}}
-        claim = await connection.create(CLAIMS_PATH, body)
-        taken = {"compute": "250", "memory": "20Gi"}
-        result = {
-            "request": "gpu",
-            "driver": DRIVER,
-            "pool": NODE,
-            "device": f"gpu-{number // 4}",
-            "consumedCapacity": taken,
-        }
-        result["shareID"] = claim["metadata"]["uid"]
-        config = [{"source": "FromClaim", "opaque": {"driver": DRIVER, "parameters": share}}]
-        claim["status"] = {"allocation": {"devices": {"results": [result], "config": config}}}
-        await connection.replace(f"{CLAIMS_PATH}/c{number}/status", claim)
-        found.append(dra_v1_pb2.Claim(namespace="default", name=f"c{number}", uid=claim["metadata"]["uid"]))
-    return found
+    request = {"name": "gpu", "exactly": {"deviceClassName": "x"}}
+    body = {"metadata": {"name": f"c{number}"}, "spec": {"devices": {"requests": [request]}}}
+    claim = await connection.create(CLAIMS_PATH, body)
+    uid = claim["metadata"]["uid"]
+    result = {
+        "request": "gpu",
+        "driver": DRIVER,
+        "pool": node,
+        "device": f"gpu-{number // 4}",
+        "consumedCapacity": {"compute": "250", "memory": "20Gi"},
+        "shareID": uid,
+    }
+    config = [{"source": "FromClaim", "opaque": {"driver": DRIVER, "parameters": share}}]
+    claim["status"] = {"allocation": {"devices": {"results": [result], "config": config}}}
+    await connection.replace(f"{CLAIMS_PATH}/c{number}/status", claim)
+    return dra_v1_pb2.Claim(namespace="default", name=f"c{number}", uid=uid)
 
 
 async def timed(channel: grpc.aio.Channel, claim: dra_v1_pb2.Claim) -> float:
@@ -59,39 +79,118 @@ async def timed(channel: grpc.aio.Channel, claim: dra_v1_pb2.Claim) -> float:
     return taken
 
 
-async def measure(kubeconfig: Path, folder: Path) -> None:
-    async with Connection.from_kubeconfig(kubeconfig) as connection:
-        await connection.create("/api/v1/nodes", {"metadata": {"name": NODE}})
-        wanted = await claims(connection)
-    (folder / "devices.yaml").write_text(f"devices: [{{count: {CLAIMS // 4}, model: H100, memory: 80Gi}}]\n")
+LINES: list[str] = []
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    LINES.append(f"* {line[0].upper()}{line[1:]}.")
+
+
+def page() -> str:
+    load = psutil.getloadavg()[1]
+    return f"""# Benchmarks of the node driver
+
+Written by `python -m bench.node` on {date.today().isoformat()}: {os.cpu_count()} cores ({platform.machine()}), Python
+{platform.python_version()}, Kubernetes {KUBERNETES}; everything on the one machine, the API server and the caller too, beside
+other work (load average {load:.0f}). Read the ratios and the CPU time.
+
+{chr(10).join(LINES)}
+
+A burst is as many calls at once, each with one claim, as kubelet makes them for as many pods. *Asked for*: the claims were
+allocated before the driver was started, so that it has to get each from the API server. *Seen*: its watch has seen
+them. The records and CDI files are in memory here.
+
+The cost of sampling is that of NVIDIA's binding on a library compiled for the tests, which reads a file at each call; the
+driver looks every 15 s. `Memory` is of the driver with simulated devices after all this.
+"""
+
+
+def cpu(process: psutil.Process) -> float:
+    return sum(process.cpu_times()[:2])
+
+
+async def burst(channel: grpc.aio.Channel, process: psutil.Process, claims: list[dra_v1_pb2.Claim], what: str) -> float:
+    """All at once; the slowest of them, in seconds."""
+    before = cpu(process)
+    took = sorted(await asyncio.gather(*(timed(channel, claim) for claim in claims)))
+    each = 1000 * (cpu(process) - before) / len(claims)
+    say(
+        f"burst of {len(claims)}, {what}: p50 {1000 * took[len(took) // 2]:.0f} ms,"
+        f" p99 {1000 * took[-1]:.0f} ms; {each:.2f} ms of the driver's CPU each"
+    )
+    return took[-1]
+
+
+@asynccontextmanager
+async def driver_on(kubeconfig: Path, folder: Path) -> AsyncIterator[tuple[grpc.aio.Channel, psutil.Process]]:
+    (folder / "devices.yaml").write_text("devices: [{count: 64, model: H100, memory: 80Gi}]\n")
     driver = Background(folder, "driver")
-    command = [sys.executable, "-m", "farthing", "node", "--node-name", NODE, "--kubeconfig", str(kubeconfig)]
-    command += [
-        "--kubelet-dir",
-        str(folder),
-        "--cdi-dir",
-        str(folder / "cdi"),
-        "--simulated",
-        str(folder / "devices.yaml"),
-    ]
-    driver.start(command)
+    command = [sys.executable, "-m", "farthing.node", "--node-name", NODE, "--kubeconfig", str(kubeconfig)]
+    command += ["--kubelet-dir", str(folder), "--cdi-dir", str(folder / "cdi")]
+    driver.start([*command, "--simulated", str(folder / "devices.yaml")])
     socket = folder / "plugins" / DRIVER / "dra.sock"
     while not socket.exists():
         await asyncio.sleep(0.1)
     process = driver.process()
     assert process  # noqa: S101
+    await asyncio.sleep(2)
     async with grpc.aio.insecure_channel(f"unix://{socket}") as channel:
-        single = [await timed(channel, claim) for claim in wanted[:10]]
-        burst = sorted(await asyncio.gather(*(timed(channel, claim) for claim in wanted[10:])))
-    await asyncio.sleep(3)
-    print(f"one by one: {1000 * sorted(single)[5]:.1f} ms in the middle")
-    print(f"burst of {len(burst)}: p50 {1000 * burst[len(burst) // 2]:.0f} ms, p99 {1000 * burst[-1]:.0f} ms")
-    print(
-        f"memory: {process.memory_info().rss / 2**20:.0f} MiB resident, {process.memory_full_info().uss / 2**20:.0f} own"
-    )
+        yield channel, process
     driver.stop()
 
 
+async def measure(kubeconfig: Path, folder: Path) -> None:
+    async with Connection.from_kubeconfig(kubeconfig) as connection:
+        await connection.create("/api/v1/nodes", {"metadata": {"name": NODE}})
+        unseen = await allocated(connection, range(BURST))
+        async with driver_on(kubeconfig, folder) as (channel, process):
+            single = sorted([await timed(channel, claim) for claim in unseen[:SINGLE]])
+            say(f"one by one, asked for: {1000 * single[SINGLE // 2]:.1f} ms in the middle")
+            asked = await burst(channel, process, unseen[SINGLE:], "each asked for")
+            await asyncio.sleep(3)
+            seen = await allocated(connection, range(BURST, 2 * BURST + SINGLE))
+            await asyncio.sleep(1)
+            single = sorted([await timed(channel, claim) for claim in seen[:SINGLE]])
+            say(f"one by one, seen: {1000 * single[SINGLE // 2]:.1f} ms in the middle")
+            known = await burst(channel, process, seen[SINGLE:], "all seen")
+            say(f"the second takes {known / asked:.2f} of the first")
+            await asyncio.sleep(3)
+            before = cpu(process)
+            await allocated(connection, range(1000, 1000 + STRANGERS), "another")
+            spent = 1e6 * (cpu(process) - before) / STRANGERS
+            say(f"a claim of another node: {spent:.0f} us of the driver's CPU, at two changes")
+            memory = process.memory_full_info()
+            say(f"memory: {memory.rss / 2**20:.0f} MiB resident, {memory.uss / 2**20:.0f} own")
+
+
+def sampling() -> None:
+    """What it costs to see who uses how much: 8 GPUs, 7 processes on each, through NVIDIA's binding and our double."""
+    pids = psutil.pids()[-7 * GPUS :]
+    with tempfile.TemporaryDirectory() as where:
+        library = Path(where)
+        source = Path(__file__).parents[1] / "tests/unit/node/nvml/nvml.c"
+        command = ["gcc", "-O2", "-shared", "-fPIC", "-o", str(library / "libnvidia-ml.so.1"), str(source)]
+        subprocess.run(command, check=True)  # noqa: S603 -- our own source
+        machine = Machine(library, library, mps=False)
+        machine.add(
+            *(
+                {**gpu(number), "process": " ".join(f"{p},1048576,5" for p in pids[number::GPUS])}
+                for number in range(GPUS)
+            )
+        )
+        found = machine.ask("cost", 40)
+        machine.end()
+    part = 100 * found["seconds"] / LOOK_SECONDS
+    say(
+        f"use of {GPUS} GPUs and {found['shares']} shares: {1000 * found['seconds']:.1f} ms of CPU, every"
+        f" {LOOK_SECONDS:.0f} s: {part:.2f} % of a core"
+    )
+
+
 if __name__ == "__main__":
-    with running_cluster() as cluster, tempfile.TemporaryDirectory(prefix="fb-") as where:
+    sampling()
+    place = MEMORY if MEMORY.is_dir() else None
+    with running_cluster() as cluster, tempfile.TemporaryDirectory(prefix="fb-", dir=place) as where:
         asyncio.run(measure(cluster.kubeconfig, Path(where)))
+    (Path(__file__).parents[1] / "docs" / "benchmarks-node.md").write_text(page(), encoding="utf-8")

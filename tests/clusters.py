@@ -29,13 +29,13 @@ class Cluster(Machine):
 
 
 @contextmanager
-def running_cluster(*, node_lifecycle: bool = True) -> Iterator[Cluster]:
+def running_cluster(*, node_lifecycle: bool = True, audit: str = "") -> Iterator[Cluster]:
     """A control plane of its own, so that several runs can go side by side."""
     programs = obtain(None, lambda what, done, total: print(f"getting {what} ({done} of {total} s)", file=sys.stderr))
     where = Path(tempfile.mkdtemp(prefix="farthing-test-"))
     cluster = Cluster("test", programs, where)
     try:
-        ControlPlane(where, programs, node_lifecycle).start()
+        ControlPlane(where, programs, node_lifecycle, audit).start()
         yield cluster
     finally:
         cluster.spoke.stop()

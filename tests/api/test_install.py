@@ -121,7 +121,7 @@ def test_who_may_install_only_half_is_told_how_far_it_came(installed: Cluster, t
     try:
         with pytest.raises(PermanentError) as refused:
             run(SimpleNamespace(kubeconfig=tmp_path / "kubeconfig"), "install")
-        assert f"4 of {len(manifests())} objects are applied; then DeviceClass gpu.farthing.dev" in str(refused.value)
+        assert f"6 of {len(manifests())} objects are applied; then DeviceClass gpu.farthing.dev" in str(refused.value)
         assert "Running the same command again is safe and goes on from there" in str(refused.value)
     finally:
         for kind in ("clusterrolebindings", "clusterroles"):

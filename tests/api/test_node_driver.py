@@ -1,14 +1,24 @@
 """A node driver may write of its own node and of nothing else; its manifest is one that Kubernetes takes."""
 
+import asyncio
+import time
+
 import pytest
 import yaml
 
 from farthing.api.manifests import node_driver
+from farthing.api.manifests import spoke as spoke_manifest
 from farthing.api.names import NAMESPACE, NODE
 from farthing.kube.connection import Connection
 from farthing.model.errors import FarthingError
+from farthing.node.claims import ClaimWatch
+from farthing.node.share import ClaimName
+from tests.api.objects import claims, eventually
+from tests.unit.node.test_partitions_in_the_cluster import published
 
 pytestmark = pytest.mark.cluster
+IMAGE = "example.org/farthing:1"
+REQUEST = {"name": "gpu", "exactly": {"deviceClassName": "x"}}
 SLICES = "/apis/resource.k8s.io/v1/resourceslices"
 
 
@@ -55,14 +65,42 @@ async def test_it_cannot_delete_the_slices_of_another_node(admin, driver):
         await admin.delete(f"{SLICES}/other-x")
 
 
+async def test_it_sees_what_claims_of_its_node_were_given_without_asking(driver, spoke, admin, namespace):
+    seen = ClaimWatch(driver, "mine", time.monotonic)
+    watching = asyncio.create_task(seen.run())
+    path = f"{claims(namespace)}/c"
+    body = {"metadata": {"name": "c"}, "spec": {"devices": {"requests": [REQUEST]}}}
+    claim = await admin.create(claims(namespace), body)
+    result = {"request": "gpu", "driver": "gpu.farthing.dev", "pool": "mine", "device": "gpu-0"}
+    claim["status"] = {"allocation": {"devices": {"results": [result]}}}
+    await spoke.replace(f"{path}/status", claim)
+    numbers = iter(range(1000))
+
+    async def known():
+        await admin.patch(path, {"metadata": {"labels": {"n": str(next(numbers))}}})  # a watch begins at now
+        return seen.get(ClaimName(namespace, "c", claim["metadata"]["uid"]))
+
+    found = await eventually(known)
+    assert found["status"]["allocation"]["devices"]["results"] == [result]
+    watching.cancel()
+
+
 @pytest.mark.parametrize("path", ["/api/v1/secrets", "/api/v1/pods", "/api/v1/namespaces"])
 async def test_it_reads_nothing_that_it_does_not_need(driver, path):
     with pytest.raises(FarthingError, match="forbidden"):
         await driver.get(path)
 
 
-async def test_its_manifest_is_one_that_kubernetes_takes(admin):
-    manifest = yaml.safe_load(node_driver("example.org/farthing:1"))
-    path = f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets"
-    made = await admin.create(path, manifest, {"dryRun": "All", "fieldValidation": "Strict"})
-    assert made["spec"]["template"]["spec"]["containers"][0]["image"] == "example.org/farthing:1"
+async def test_the_manifests_of_the_programs_are_ones_that_kubernetes_takes(admin):
+    for kind, text in (("daemonsets", node_driver(IMAGE)), ("deployments", spoke_manifest(IMAGE))):
+        path = f"/apis/apps/v1/namespaces/{NAMESPACE}/{kind}"
+        made = await admin.create(path, yaml.safe_load(text), {"dryRun": "All", "fieldValidation": "Strict"})
+        assert made["spec"]["template"]["spec"]["containers"][0]["image"] == IMAGE
+
+
+async def test_the_slices_of_sixteen_gpus_with_partitions_are_ones_that_kubernetes_takes(driver):
+    slices, _ = published(16)
+    for one in slices:
+        one["metadata"].pop("resourceVersion")
+        one["spec"]["nodeName"] = one["spec"]["pool"]["name"] = "mine"
+        await driver.create(SLICES, one, {"dryRun": "All", "fieldValidation": "Strict"})

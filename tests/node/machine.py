@@ -189,7 +189,12 @@ BinaryName = "{self.folder}/runc"
 
     def leftovers(self) -> list[str]:
         """What the driver holds for claims: CDI files and records."""
-        return sorted([*(p.name for p in self.cdi.iterdir()), *(p.name for p in self.records.glob("*"))])
+        journal = self.records / "journal"
+        records = journal.read_text().split("\n") if journal.exists() else []
+        spoiled = self.records.glob("*.corrupt")
+        return sorted(
+            [*(p.name for p in self.cdi.iterdir()), *(r for r in records if r.strip()), *(p.name for p in spoiled)]
+        )
 
     # Stopping -----------------------------------------------------------------------------------------------------
 

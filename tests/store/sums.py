@@ -8,7 +8,7 @@ from sqlalchemy import select
 from farthing.ledger.entry import movements
 from farthing.store.ledger import Ledger
 from farthing.store.rows import entry_of
-from farthing.store.schema import daily, entries, postings
+from farthing.store.schema import daily, entries, postings, used
 
 
 def all_entries(ledger: Ledger, period=None):
@@ -54,6 +54,12 @@ def daily_sums(ledger: Ledger):
     return {tuple(row[:9]): tuple(row[9:]) for row in rows if any(row[9:])}
 
 
+def tokens(ledger: Ledger) -> int:
+    """Every token that was ever counted."""
+    with ledger.database.reading() as connection:
+        return sum(row.generated_tokens for row in connection.execute(select(used)))
+
+
 def daily_recomputed(ledger: Ledger):
     sums: dict[Any, Any] = {}
     for period, entry in all_entries(ledger):
@@ -74,5 +80,7 @@ def standing(ledger: Ledger):
 def dump(ledger: Ledger) -> bytes:
     """Every table of the books as text, in the order of its keys."""
     with ledger.database.reading() as connection:
-        found = [[tuple(row) for row in connection.execute(select(table))] for table in (entries, postings, daily)]
+        found = [
+            [tuple(row) for row in connection.execute(select(table))] for table in (entries, postings, daily, used)
+        ]
     return "\n".join(repr(row) for rows in found for row in sorted(rows, key=repr)).encode()

@@ -191,7 +191,7 @@ def test_the_next_meter_goes_on_with_what_the_last_one_left_open(ledger):
 def posting(entry, amount="amount", line="line + 10"):
     """A copy of a good posting with something else about it."""
     names = "debit, credit, {}, kind, team, namespace, workload, isolation, claim, share, start, seconds"
-    more = "milli_gpu_seconds, mib_seconds FROM postings WHERE entry = 1 AND line = 0"
+    more = "milli_gpu_seconds, mib_seconds, tags FROM postings WHERE entry = 1 AND line = 0"
     return f"INSERT INTO postings SELECT {entry}, {line}, {names.format(amount)}, {more}"
 
 

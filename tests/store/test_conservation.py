@@ -14,11 +14,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from sqlalchemy import event
 
 from farthing.ledger.entry import IdleRule
-from farthing.ledger.interval import DAY, Batch, Interval, Supply
+from farthing.ledger.interval import DAY, Batch, Interval, Supply, Used
 from farthing.ledger.period import last_day, period_of
 from farthing.model.errors import ConflictError, FarthingError
 from tests.ledgers import GIB, book, interval, supply
-from tests.store.sums import by_kind, by_team, capacity_cost, daily_recomputed, daily_sums, dump, standing
+from tests.store.sums import by_kind, by_team, capacity_cost, daily_recomputed, daily_sums, dump, standing, tokens
 
 SLOT = 1800
 DEVICES = ("d/n0/gpu-0", "d/n0/gpu-1")
@@ -48,7 +48,8 @@ class Meter:
         self.seen.clear()
         self.seq, self.watermark = self.seq + 1, at
         intervals = tuple(thing for thing in things if isinstance(thing, Interval))
-        return Batch("c", self.epoch, self.seq, at, intervals, tuple(t for t in things if isinstance(t, Supply)))
+        used = (Used("c", at // DAY, "a", "n", "w", generated_tokens=self.seq),)
+        return Batch("c", self.epoch, self.seq, at, intervals, tuple(t for t in things if isinstance(t, Supply)), used)
 
 
 class Life(RuleBasedStateMachine):
@@ -93,7 +94,15 @@ class Life(RuleBasedStateMachine):
         if device not in self.supplies or used + amount > 1000:
             return
         self.names += 1
-        found = interval(f"s{self.names}", device, start=self.at, compute=amount, memory=amount * GIB // 20, team=team)
+        found = interval(
+            f"s{self.names}",
+            device,
+            start=self.at,
+            compute=amount,
+            memory=amount * GIB // 20,
+            team=team,
+            tags=(("name", f"s{self.names}"),),
+        )
         self.shares[found.claim] = found
         if self.meter:
             self.meter.see(found)
@@ -307,6 +316,7 @@ class Life(RuleBasedStateMachine):
         shares, cost = self.expected()
         assert by_team(self.ledger, kind="share") == shares
         assert capacity_cost(self.ledger) == cost
+        assert tokens(self.ledger) == sum(one.generated_tokens for batch in self.log for one in batch.used)
         self.check_replay()
 
     def check_replay(self):

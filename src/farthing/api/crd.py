@@ -7,12 +7,13 @@ Kubernetes would refuse or ignore stops the printer, so that no rule of a type i
 from collections.abc import Mapping
 from typing import Any, Final
 
-from farthing.api.types import GROUP, VERSION, Column, Kind, Part
+from farthing.api.types import GROUP, Column, Kind, Part
 
+_RULES: Final = "x-kubernetes-validations"
 _KEPT: Final = {
     "type", "description", "default", "enum", "format", "pattern", "items", "required",
     "minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum",
-    "x-kubernetes-validations", "x-kubernetes-list-type",
+    _RULES, "x-kubernetes-list-type",
 }  # fmt: skip
 _DROPPED: Final = {"title", "additionalProperties", "$defs", "properties"}
 """Noise, what pruning does already, and what is taken apart elsewhere."""
@@ -38,7 +39,7 @@ def custom_resource_definition(kind: type[Kind]) -> dict[str, Any]:
             "scope": "Cluster",
             "versions": [
                 {
-                    "name": VERSION,
+                    "name": kind.VERSION,
                     "served": True,
                     "storage": True,
                     "schema": {"openAPIV3Schema": structural(kind)},
@@ -80,19 +81,25 @@ def _object(raw: Mapping[str, Any], part: type[Part], definitions: _Definitions)
         name: _value(value, f"{part.__name__}.{name}", definitions) for name, value in raw["properties"].items()
     }
     if part.RULES:
-        schema["x-kubernetes-validations"] = [rule.as_schema() for rule in part.RULES]
+        schema[_RULES] = [rule.as_schema() for rule in part.RULES]
     return schema
 
 
 def _value(raw: Mapping[str, Any], where: str, definitions: _Definitions) -> dict[str, Any]:
     if "$ref" in raw:
         definition, part = definitions[raw["$ref"].rpartition("/")[2]]
-        return _object(definition, part, definitions) | {k: v for k, v in raw.items() if k == "description"}
+        return _with(_object(definition, part, definitions), raw)
     if "anyOf" in raw:
         return _optional(raw, where, definitions)
     if raw.get("type") == "object":
         raise TypeError(f"{where}: a map of free keys cannot be printed; make it a list of Parts")
     return _keywords(raw, where, definitions)
+
+
+def _with(schema: dict[str, Any], field: Mapping[str, Any]) -> dict[str, Any]:
+    """A part's schema with the description of the field that holds it, and the field's rules after the part's own."""
+    rules = [*schema.get(_RULES, ()), *field.get(_RULES, ())]
+    return schema | {k: v for k, v in field.items() if k == "description"} | ({_RULES: rules} if rules else {})
 
 
 def _optional(raw: Mapping[str, Any], where: str, definitions: _Definitions) -> dict[str, Any]:

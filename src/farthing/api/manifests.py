@@ -29,6 +29,7 @@ _REFUSING: Final = (
     "15-vendor-limits",
     "16-keeps",
     "17-node-slices",
+    "18-claim-configs",
 )
 _CHANGING: Final = ("20-claim-protection", "21-pods-that-ask", "23-own-claims")
 
@@ -57,6 +58,11 @@ def manifests(drivers: Sequence[str] = DRIVERS) -> list[dict[str, Any]]:
 def node_driver(image: str = "REGISTRY/farthing:VERSION") -> str:
     """The DaemonSet of the node driver as YAML, for those who have an image of it."""
     return rendered("node-driver", {"IMAGE": image})
+
+
+def spoke(image: str = "REGISTRY/farthing:VERSION") -> str:
+    """The Deployment of the spoke as YAML, for those who have an image of it."""
+    return rendered("spoke", {"IMAGE": image})
 
 
 def _dump(found: Iterable[dict[str, Any]]) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from farthing.api.crd import structural
 from farthing.api.names import GATE, MANAGED, REPACKER
 from farthing.api.profiles import BUILT_IN
-from farthing.api.types import GROUP, KINDS, VERSION, Kind
+from farthing.api.types import GROUP, KINDS, Kind
 from farthing.model import ask
 from farthing.model.keep import KEPT, KEPT_EXPECTED
 
@@ -58,7 +58,7 @@ def _asks() -> Iterator[str]:
 def _kind(kind: type[Kind]) -> Iterator[str]:
     schema = structural(kind)
     yield f"## {kind.__name__}\n"
-    yield f"`{GROUP}/{VERSION}`, cluster-wide; `kubectl get {kind.PLURAL}`.\n"
+    yield f"`{GROUP}/{kind.VERSION}`, cluster-wide; `kubectl get {kind.PLURAL}`.\n"
     yield schema["description"] + "\n"
     yield from _table(("field", "type", "where absent", "meaning"), list(_fields(schema, "")))
     yield from _rules(schema)

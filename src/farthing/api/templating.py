@@ -17,7 +17,8 @@ from farthing.model.ask import ANNOTATIONS, FORMS, ISOLATIONS, MOVES, VENDORS
 
 _OF_ASKS: Final = (
     "GPU", "GPU_MODEL", "ISOLATION", "DURATION", "PRIORITY", "TEAM", "TEMPLATE_PREFIX", "SHOWN_LONGEST",
-    "AMOUNT_LONGEST", "AMOUNT_PATTERN", "AMOUNT_REFUSED", "MODELS_LONGEST", "MODELS_PATTERN", "MODELS_REFUSED",
+    "AMOUNT_LONGEST", "AMOUNT_PATTERN", "AMOUNT_EXPECTED", "AMOUNT_REFUSED",
+    "MODELS_LONGEST", "MODELS_PATTERN", "MODELS_REFUSED",
     "ISOLATION_REFUSED", "PROFILE_ISOLATION_REFUSED", "DURATION_LONGEST", "DURATION_PATTERN", "DURATION_REFUSED",
     "PRIORITY_LONGEST", "PRIORITY_PATTERN", "PRIORITY_REFUSED", "MOVE", "MOVE_REFUSED", "TEAM_PATTERN",
     "TEAM_REFUSED", "MOST_DEVICES",
@@ -44,6 +45,7 @@ def _words() -> dict[str, str]:
         "COUNT_PATTERN": f"^{FORMS['whole']}$",
         "ANNOTATIONS_LIST": ", ".join(ANNOTATIONS),
         "VENDOR_RESOURCES_LIST": " or ".join(VENDORS.values()),
+        "VENDORS_LIST": ", ".join(VENDORS),
     }
     for name, word in words.items():
         if "'" in word or "\n" in word:
@@ -53,6 +55,7 @@ def _words() -> dict[str, str]:
         "ISOLATIONS": cel_list(ISOLATIONS),
         "MOVES": cel_list(MOVES),
         "VENDOR_RESOURCES": cel_list(VENDORS.values()),
+        "VENDORS": cel_list(VENDORS),
     }
 
 

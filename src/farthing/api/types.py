@@ -3,12 +3,14 @@
 A field's description, limits and rules are written once, on the field. Rules over several fields are CEL (`RULES`).
 """
 
-from typing import Annotated, Any, ClassVar, Final, NamedTuple
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from farthing.model.ask import VENDORS, Isolation
+from farthing.model.ask import TEAM_PATTERN, TEAM_REFUSED, VENDORS, Isolation
+from farthing.model.budget import OnExhausted
+from farthing.model.currency import CURRENCIES
 
 GROUP: Final = "farthing.dev"
 VERSION: Final = "v1"
@@ -50,6 +52,7 @@ class Kind(Part):
     """A kind of object. `RULES` may look at `self.metadata.name`."""
 
     PLURAL: ClassVar[str]
+    VERSION: ClassVar[str] = VERSION
     SHORT: ClassVar[tuple[str, ...]] = ()
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
 
@@ -140,5 +143,181 @@ class DriverProfile(Kind):
     spec: DriverProfileSpec
 
 
-KINDS: Final[tuple[type[Kind], ...]] = (DriverProfile,)
+Amount = Annotated[str, Field(pattern=r"^[0-9]{1,9}(?:\.[0-9]{1,6})?$", max_length=16)]
+"""A decimal number of at most six decimals, as text, so that nobody rounds it."""
+
+
+class BudgetSpec(Part):
+    """What a team, with the teams below it, may spend in a period."""
+
+    team: str = Field(
+        pattern=TEAM_PATTERN,
+        max_length=63,
+        description=f"The team; what teams below it spend counts, too. Another text {TEAM_REFUSED}.",
+    )
+    money: Amount | None = Field(
+        default=None, description='So much money, in the ledger\'s currency, such as "1000.00". Or else gpuHours.'
+    )
+    gpu_hours: Amount | None = Field(
+        default=None, description='So many hours of whole GPUs, such as "500"; half a GPU for an hour is 0.5.'
+    )
+    period: Literal["Month", "Quarter", "Days"] = Field(
+        default="Month", description="A calendar month or quarter in UTC, or so many days."
+    )
+    days: int | None = Field(default=None, ge=1, le=3660, description="The length of a period of days.")
+    from_: str | None = Field(
+        default=None,
+        alias="from",
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+        max_length=10,
+        description="A day on which a period of days begins; 1970-01-01 where absent.",
+    )
+    on_exhausted: OnExhausted = Field(
+        default="Hold",
+        description="What happens once it is spent. Warn: it is said. Hold: new work waits as well. Stop: work that "
+        "runs is evicted as well.",
+    )
+    forecast: bool = Field(
+        default=True,
+        description="Whether work waits, too, whose farthing.dev/duration says that it would cost more than is left. "
+        "Means nothing with Warn.",
+    )
+    warn_at: Annotated[str, Field(pattern=r"^(?:0\.[0-9]{1,6}|1)$", max_length=8)] = Field(
+        default="0.8", description="It warns once this part is spent."
+    )
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule("has(self.money) != has(self.gpuHours)", "expected either money or gpuHours"),
+        Rule("(self.period == 'Days') == has(self.days)", "days goes with period: Days, and period: Days needs it"),
+        Rule("!has(self.from) || self.period == 'Days'", "from goes with period: Days only"),
+    )
+
+
+class Budget(Kind):
+    """What a team may spend in a period.
+
+    It counts on clusters whose spoke keeps a ledger, and counts what the ledger has of all clusters.
+    """
+
+    PLURAL: ClassVar[str] = "budgets"
+    VERSION: ClassVar[str] = "v1alpha1"
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("Team", ".spec.team"),
+        Column("Money", ".spec.money"),
+        Column("GPU hours", ".spec.gpuHours"),
+        Column("Period", ".spec.period"),
+        Column("On exhausted", ".spec.onExhausted"),
+    )
+
+    spec: BudgetSpec
+
+
+Name = Annotated[str, Field(max_length=253)]
+Minute = Annotated[str, Field(pattern=r"^(?:[01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$", max_length=5)]
+
+
+class PriceWindow(Part):
+    """Hours of some weekdays, in UTC."""
+
+    from_: Minute = Field(default="00:00", alias="from", description="When it opens, such as 22:00, in UTC.")
+    to: Minute = Field(
+        default="24:00", description="When it closes; before `from`: on the next day. Not the same as `from`."
+    )
+    weekdays: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = Field(
+        default=("mon", "tue", "wed", "thu", "fri", "sat", "sun"),
+        min_length=1,
+        max_length=7,
+        description="The days on which it opens.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+
+    RULES: ClassVar[tuple[Rule, ...]] = (Rule("self.from != self.to", "the window is empty; leave it out for all day"),)
+
+
+class PriceLine(Part):
+    """What a device costs an hour. Of lines that speak of a device the narrowest counts."""
+
+    per_hour: Amount = Field(description='What a whole device costs an hour, such as "2.50".')
+    model: Name = Field(default="", description="Only devices of this model; every one where empty.")
+    cluster: Name = Field(default="", description="Only devices of this cluster; every one where empty.")
+    commitment: Name = Field(
+        default="",
+        description="Only devices of nodes with this label farthing.dev/commitment; those without where empty.",
+    )
+    window: PriceWindow | None = Field(default=None, description="Only within these hours; always where absent.")
+
+
+class IsolationFactors(Part):
+    """What a share is charged at a level of isolation, as a factor on its part of the device's price."""
+
+    shared: Amount | None = Field(default=None, description="Of shares in time slices; 1 where absent.")
+    soft: Amount | None = Field(default=None, description="Of shares with soft limits; 1 where absent.")
+    hard: Amount | None = Field(default=None, description="Of shares with hard limits; 1 where absent.")
+    partition: Amount | None = Field(default=None, description="Of partitions; 1 where absent.")
+
+
+_ALIKE: Final = "a.model == b.model && a.cluster == b.cluster && a.commitment == b.commitment"
+_BY_DAY: Final = (
+    "(a.window.from < a.window.to && b.window.from < b.window.to"
+    " ? a.window.from < b.window.to && b.window.from < a.window.to : a.window == b.window)"
+)
+
+
+class PriceBookSpec(Part):
+    """What devices cost from some day on."""
+
+    version: int = Field(ge=1, le=1_000_000, description="The number of the book; of those begun the highest counts.")
+    since: str = Field(
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9]{2}:[0-9]{2}(?::[0-9]{2})?(?:Z|[+-][0-9]{2}:[0-9]{2}))?$",
+        max_length=32,
+        description="The day, or the instant, from which on it counts. It may lie in the past: what that changes is "
+        "charged anew. It may not lie in a month that is closed.",
+    )
+    currency: Annotated[str, Field(json_schema_extra={"enum": sorted(CURRENCIES)})] = Field(
+        description="The currency, of ISO 4217; a ledger is kept in one."
+    )
+    lines: tuple[PriceLine, ...] = Field(
+        min_length=1,
+        max_length=100,
+        description="Prices. A file for `farthing ledger prices` may hold more.",
+        json_schema_extra=ruled(
+            Rule(
+                f"self.all(a, has(a.window) || self.exists_one(b, !has(b.window) && {_ALIKE}))",
+                "two lines without a window speak of the same devices",
+            ),
+            Rule(
+                f"self.all(a, !has(a.window) || self.exists_one(b, has(b.window) && {_ALIKE} && {_BY_DAY}"
+                " && a.window.weekdays.exists(day, day in b.window.weekdays)))",
+                "two lines with windows speak of the same devices and times",
+            ),
+        ),
+    )
+    spot_discount: Annotated[str, Field(pattern=r"^(?:0(?:\.[0-9]{1,6})?|1)$", max_length=8)] = Field(
+        default="0", description="Devices of nodes that their cloud marks as spot cost so much less: 0.6 is 60 % less."
+    )
+    isolation: IsolationFactors | None = Field(default=None, description="Factors by level of isolation.")
+
+
+class PriceBook(Kind):
+    """What devices cost. A book is never edited: other prices are a new object with the next version.
+
+    The ledger of the cluster's spoke takes books over, and keeps them when an object is deleted.
+    """
+
+    PLURAL: ClassVar[str] = "pricebooks"
+    VERSION: ClassVar[str] = "v1alpha1"
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("Version", ".spec.version"),
+        Column("Since", ".spec.since"),
+        Column("Currency", ".spec.currency"),
+    )
+
+    spec: PriceBookSpec = Field(
+        json_schema_extra=ruled(
+            Rule("self == oldSelf", "a price book is never edited; make a new one with the next version")
+        )
+    )
+
+
+KINDS: Final[tuple[type[Kind], ...]] = (DriverProfile, Budget, PriceBook)
 """Every kind that is printed, in the order in which it is applied."""

@@ -8,6 +8,7 @@ Never here: decisions of their own. Start with `status.py`.
 import typer
 
 from farthing.cli import ledger, traces
+from farthing.cli.budgets import budgets
 from farthing.cli.cost import cost
 from farthing.cli.devices import devices
 from farthing.cli.explain import explain
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-_FOR_PEOPLE = (up, down, install, uninstall, status, top, explain, devices, repack, cost, statement)
+_FOR_PEOPLE = (up, down, install, uninstall, status, top, explain, devices, repack, cost, budgets, statement)
 _FOR_EXPERTS = (simulate, export, replay, migrate, spoke, node)
 for command in (*_FOR_PEOPLE, *_FOR_EXPERTS):
     app.command()(command)

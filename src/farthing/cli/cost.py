@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from rich.text import Text
 
+from farthing.cli.cost_of_use import Unit, show_use, use_report
 from farthing.cli.render import Column, console, percent, show_json, show_table
 from farthing.ledger.interval import DAY
 from farthing.ledger.money import MICRO, format_exact, format_money
@@ -101,6 +102,10 @@ def cost(
     until: Annotated[str, typer.Option("--until", help="The last day; default: today.")] = "",
     team: Annotated[str, typer.Option("--team", help="Only what this team is charged.")] = "",
     workload: Annotated[str, typer.Option("--workload", help="Only this one, such as Job/train.")] = "",
+    waste: Annotated[bool, typer.Option("--waste", help="Beside it what was granted and not used.")] = False,
+    per: Annotated[
+        Unit | None, typer.Option("--per", help="Beside it what came of it, and what a million tokens, or so, cost.")
+    ] = None,
     file: Annotated[Path | None, typer.Option("--file", help="Write there; Parquet needs it.")] = None,
     output: CostOutput = CostFormat.table,
 ) -> None:
@@ -114,12 +119,39 @@ def cost(
     farthing cost --by team,model --since 30d
     farthing cost --by day --team vision -o csv
     farthing cost --workload Job/train --since 2026-11-01
+    farthing cost --by team --waste
+    farthing cost --by workload --per token
     """
     fields = tuple(name.strip() for name in by.split(",") if name.strip())
     first, last = days_of(since, until, int(time.time()))
+    if waste or per:
+        _answer_use(ledger, (fields, first, last, team, workload), waste, per, output)
+        return
     with opened(ledger) as found:
         report = _report(found, fields, (first, last), team, workload)
     _answer(report, output, file)
+
+
+def _answer_use(
+    url: str,
+    question: tuple[tuple[str, ...], int, int, str, str],
+    waste: bool,
+    per: Unit | None,
+    output: CostFormat,
+) -> None:
+    """Costs beside what came of them, as a table or as JSON."""
+    if waste and per:
+        raise InvalidError("--per", "goes without --waste; ask for one after the other")
+    if output not in (CostFormat.table, CostFormat.json):
+        raise InvalidError("--output", f"{output} is not made of use; expected table or json")
+    with opened(url) as found:
+        from farthing.store.ask import Question  # noqa: PLC0415 -- SQL takes most of a second to import
+
+        report = use_report(found, Question(*question), per)
+    if output is CostFormat.json:
+        show_json(report)
+    else:
+        show_use(console(), report)
 
 
 @contextlib.contextmanager

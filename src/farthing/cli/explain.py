@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from farthing.cli.budgets import Cluster, look_at_budgets
+from farthing.cli.cost import LedgerUrl
 from farthing.cli.expected import Expected, expected
 from farthing.cli.judgement import judge, on_its_way, wanted
 from farthing.cli.leader import Leader, read_leader
@@ -84,17 +86,22 @@ def explain(
     ] = "",
     kubeconfig: Kubeconfig = None,
     context: Context = "",
+    ledger: LedgerUrl = "",
+    cluster: Cluster = "local",
     output: Output = Format.table,
 ) -> None:
     """Why a pod waits, when it would start, and what excludes each node; or where it runs, and since when.
 
+    With a ledger, budgets are looked at as the spoke does; without, what the spoke last wrote of them is repeated.
+
     \b
     farthing explain pod/train-7x2k
     farthing explain pod/train-7x2k -n vision
+    farthing explain pod/train-7x2k --ledger sqlite:////var/lib/farthing/ledger.db
     farthing explain train-7x2k -o json | jq -r '.excluded[] | "\\(.nodes | length) \\(.sentence)"'
     """
     name = _name(pod)
-    found = asyncio.run(_explain(kubeconfig, context, namespace, name))
+    found = asyncio.run(_explain(kubeconfig, context, namespace, name, (ledger, cluster)))
     if output is Format.json:
         show_json(found)
     else:
@@ -108,7 +115,9 @@ def _name(text: str) -> str:
     return name
 
 
-async def _explain(kubeconfig: Path | None, context: str, namespace: str, name: str) -> Explanation:
+async def _explain(
+    kubeconfig: Path | None, context: str, namespace: str, name: str, ledger: tuple[str, str]
+) -> Explanation:
     async with connect(kubeconfig, context) as connection:
         key = Key(namespace or connection.credentials.namespace, name)
         seen = await look(connection)
@@ -117,6 +126,8 @@ async def _explain(kubeconfig: Path | None, context: str, namespace: str, name: 
             raise NotFoundError(_unknown(seen, key))
         leader = await read_leader(connection, seen.at)
         raw = await connection.get(pod_path(key))
+    if ledger[0]:
+        look_at_budgets(seen.world, *ledger, seen.at)
     return explanation(seen, found, raw, leader)
 
 
@@ -214,8 +225,13 @@ def _on_its_way(base: Explanation, waiting: Waiting) -> Explanation:
     return replace(base, state="on its way", reason=Why.PLACED.value, sentence=sentence)
 
 
+_OF_BUDGETS: Final = (Why.BUDGET_SPENT, Why.BUDGET_SHORT)
+
+
 def _waiting(base: Explanation, seen: Look, waiting: Waiting, leader: Leader) -> Explanation:
     found = judge(seen, waiting)
+    if found.fits and seen.world.budgets is None and (said := waiting.pod.verdict) and said.why in _OF_BUDGETS:
+        found = replace(found, reason=said, fits=False)
     sentence = found.reason.sentence
     if found.fits:
         then = "the spoke places it in a moment" if leader.leads else f"but nobody acts on it: {leader.sentence}"

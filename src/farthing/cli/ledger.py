@@ -1,4 +1,4 @@
-"""`farthing ledger`: keeping the books: prices, rules, settling, closing months."""
+"""`farthing ledger`: keeping the books: prices, budgets, rules, settling, closing months."""
 
 import time
 from pathlib import Path
@@ -13,10 +13,13 @@ from farthing.cli.render import console, counted
 from farthing.ledger.entry import IdleRule
 from farthing.ledger.interval import DAY
 from farthing.ledger.period import parse_period
+from farthing.ledger.read_budgets import parse_budgets
 from farthing.ledger.read_prices import parse_instant, parse_price_book
 from farthing.model.errors import InvalidError
 
-app = typer.Typer(help="Keep the books: prices, rules for idle cost, settling, closing months.", no_args_is_help=True)
+app = typer.Typer(
+    help="Keep the books: prices, budgets, rules for idle cost, settling, closing months.", no_args_is_help=True
+)
 
 
 @app.command()
@@ -28,15 +31,38 @@ def prices(
     \b
     farthing ledger prices prices.yaml --ledger sqlite:////var/lib/farthing/ledger.db
     """
+    book = parse_price_book(_yaml(file))
+    with opened(ledger) as found:
+        added = found.set_prices(book)
+    console().print(f"price book {book.version}: {'added' if added else 'was there already'}")
+
+
+@app.command()
+def budgets(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The budgets, as YAML.")], ledger: LedgerUrl = ""
+) -> None:
+    """Let the budgets of a file be those that the ledger holds; others that it held are forgotten.
+
+    A Budget object in a cluster goes before a budget of its name here. `farthing budgets` shows how they stand.
+
+    \b
+    farthing ledger budgets budgets.yaml
+    """
+    wanted = parse_budgets(_yaml(file))
+    with opened(ledger) as found:
+        from farthing.store.budgets import set_budgets  # noqa: PLC0415 -- SQL takes most of a second to import
+
+        set_budgets(found.database, wanted)
+    console().print(f"the ledger holds {counted(len(wanted), 'budget')}")
+
+
+def _yaml(file: Path) -> object:
     try:
-        book = parse_price_book(yaml.safe_load(file.read_text(encoding="utf-8")))
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidError(str(file), f"cannot be read: {error.strerror}") from error
     except yaml.YAMLError as error:
         raise InvalidError(str(file), f"is no YAML: {error}") from error
-    with opened(ledger) as found:
-        added = found.set_prices(book)
-    console().print(f"price book {book.version}: {'added' if added else 'was there already'}")
 
 
 @app.command()

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from farthing.cli.options import connect
 from farthing.kube.connection import Connection
-from farthing.kube.resources import CLAIMS, PROFILES, WATCHED, Resource
+from farthing.kube.resources import CLAIMS, PROFILES, WATCHED, WRITTEN, Resource
 from farthing.kube.watch import Inbox, list_into
 from farthing.model.ask import ask_of_template
 from farthing.model.cluster import Claim, Key, Pod
-from farthing.model.errors import NotFoundError, UnsupportedError
+from farthing.model.errors import NotFoundError, PermanentError, UnsupportedError
 from farthing.model.plan import Observation
 from farthing.state.snapshot import Snapshot
 from farthing.state.usage import consumption
@@ -82,13 +82,17 @@ async def _read(connection: Connection, resource: Resource, unreadable: list[str
     try:
         await list_into(connection, resource, inbox)
     except NotFoundError as error:
-        if resource is PROFILES:
+        if resource in (PROFILES, *WRITTEN):
             return []
         if resource.path.startswith(CLAIMS.path.rpartition("/")[0]):
             raise UnsupportedError(
                 f"the API server at {connection.server} does not serve resource.k8s.io/v1; "
                 "Farthing needs Kubernetes 1.36 or newer"
             ) from error
+        raise
+    except PermanentError:
+        if resource in WRITTEN:  # roles of earlier versions do not let users see them
+            return []
         raise
     return list(inbox.drain())
 

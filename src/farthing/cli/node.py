@@ -1,100 +1,14 @@
-"""`farthing node`: be the DRA driver of one node, in the foreground, until told to stop."""
+"""`farthing node`: what `python -m farthing.node` is, too, which loads nothing of the other commands."""
 
-import asyncio
-import shutil
-from enum import StrEnum
+import functools
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-import typer
-
-from farthing.cli.logs import LogFormat, configure_logging
-from farthing.cli.options import Context, Kubeconfig, find_kubeconfig
-from farthing.model.errors import InvalidError
-from farthing.node.amd import Amd
-from farthing.node.devices import Vendor
-from farthing.node.mps import MpsDaemons
-from farthing.node.nvidia import Nvidia
-from farthing.node.run import Settings, run, stamp
-from farthing.node.simulated import Simulated
+from farthing.cli.options import find_kubeconfig
+from farthing.node import command
 
 
-class VendorName(StrEnum):
-    """Whose devices."""
-
-    nvidia = "nvidia"
-    amd = "amd"
-    simulated = "simulated"
-
-
-def node(
-    name: Annotated[str, typer.Option("--node-name", envvar="NODE_NAME", help="This node's name in the cluster.")] = "",
-    vendor: Annotated[VendorName, typer.Option("--devices", help="Whose devices to drive.")] = VendorName.nvidia,
-    simulated: Annotated[
-        Path | None, typer.Option("--simulated", help="Devices to simulate (YAML); means --devices simulated.")
-    ] = None,
-    kubelet: Annotated[Path, typer.Option("--kubelet-dir", help="Kubelet's folder.")] = Path("/var/lib/kubelet"),
-    cdi: Annotated[
-        Path, typer.Option("--cdi-dir", help="Folder in which the container runtime looks for CDI files.")
-    ] = Path("/var/run/cdi"),
-    instance: Annotated[
-        str,
-        typer.Option(
-            "--instance", envvar="POD_UID", help="Tells the old and the new driver of a rolling update apart."
-        ),
-    ] = "",
-    mps_control: Annotated[
-        str, typer.Option("--mps-control", help="NVIDIA's program; where it is not there, neither are soft and hard.")
-    ] = "nvidia-cuda-mps-control",
-    mps_dir: Annotated[Path, typer.Option("--mps-dir", help="Folder of the MPS daemons' pipes.")] = Path(
-        "/run/farthing/mps"
-    ),
-    look_seconds: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks at the devices.")] = 15.0,
-    sweep_seconds: Annotated[float, typer.Option(min=1, help="Seconds between two searches for leftovers.")] = 300.0,
-    kubeconfig: Kubeconfig = None,
-    context: Context = "",
-    metrics_address: Annotated[
-        str, typer.Option("--metrics-address", help="Address the metrics are served on.")
-    ] = "127.0.0.1",
-    metrics_port: Annotated[
-        int, typer.Option("--metrics-port", min=0, max=65535, help="Port of the metrics; 0: none are served.")
-    ] = 0,
-    log: Annotated[LogFormat, typer.Option("--log", help="Lines for people, or JSON.")] = LogFormat.text,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log details, too.")] = False,
-) -> None:
-    """Be the DRA driver of one node: publish its GPUs, prepare shares for kubelet; until SIGTERM or Ctrl-C.
-
-    It runs as a DaemonSet. Ending it undoes nothing; the next one goes on where it was. Logs go to standard error.
-
-    \b
-    farthing node --node-name gpu-7
-    farthing node --node-name gpu-7 --simulated devices.yaml
-    """
-    configure_logging(log, verbose=verbose)
-    if not name:
-        raise InvalidError("--node-name", "is missing; expected this node's name in the cluster, or set NODE_NAME")
-    settings = Settings(
-        node=name,
-        kubelet=kubelet.absolute(),
-        cdi=cdi.absolute(),
-        instance=instance,
-        kubeconfig=find_kubeconfig(kubeconfig),
-        context=context,
-        look_seconds=look_seconds,
-        sweep_seconds=sweep_seconds,
-        metrics_host=metrics_address,
-        metrics_port=metrics_port,
-    )
-    chosen = VendorName.simulated if simulated else vendor
-    asyncio.run(run(settings, _vendor(chosen, simulated, name, mps_control, mps_dir.absolute())))
-
-
-def _vendor(chosen: VendorName, simulated: Path | None, node_name: str, mps_control: str, mps_folder: Path) -> Vendor:
-    """The hardware behind the seam."""
-    if chosen is VendorName.simulated:
-        if simulated is None:
-            raise InvalidError("--simulated", "is missing; expected a YAML file of the devices to simulate")
-        return Simulated(simulated, node_name, stamp)
-    if chosen is VendorName.amd:
-        return Amd()
-    return Nvidia(MpsDaemons(mps_folder, control) if (control := shutil.which(mps_control)) else None, stamp)
+@functools.wraps(command.node)
+def node(*, kubeconfig: Path | None = None, **options: Any) -> None:
+    """The driver; the embedded cluster is found, too."""
+    command.node(kubeconfig=find_kubeconfig(kubeconfig), **options)

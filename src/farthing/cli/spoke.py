@@ -1,6 +1,7 @@
 """`farthing spoke`: be the one that places pods, in the foreground, until told to stop."""
 
 import asyncio
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Final
@@ -8,15 +9,18 @@ from typing import Annotated, Final
 import typer
 
 from farthing.api.names import NAMESPACE, SPOKE, SPOKE_USER
-from farthing.cli.logs import LogFormat, configure_logging
 from farthing.cli.options import Context, Kubeconfig, find_kubeconfig
 from farthing.kube.connection import Connection
+from farthing.ledger.interval import MOST_TAGS
+from farthing.ledger.meter import TAGS
 from farthing.local.paths import home
+from farthing.logs import LogFormat, configure_logging
 from farthing.model.errors import InvalidError, TransientError
 from farthing.spoke.lease import DURATION_SECONDS, SHORTEST_SECONDS
 from farthing.spoke.run import run
 from farthing.spoke.settings import LedgerSettings, Settings
 
+_LABEL: Final = "([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
 _REVIEW: Final = "SelfSubjectReview"
 _REVIEWS: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
@@ -51,6 +55,14 @@ def spoke(
         typer.Option("--ledger-log", help="Folder where what is metered waits for the ledger; on a disk that lasts."),
     ] = None,
     cluster: Annotated[str, typer.Option("--cluster", help="What the ledger calls this cluster.")] = "local",
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tag",
+            help="A label of pods that becomes a tag in the books, repeatable; default: "
+            f"{', '.join(name.partition('/')[2] for name in TAGS)} of app.kubernetes.io.",
+        ),
+    ] = None,
     log: Annotated[LogFormat, typer.Option("--log", help="Lines for people, or JSON.")] = LogFormat.text,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log details, too.")] = False,
 ) -> None:
@@ -71,7 +83,9 @@ def spoke(
         metrics_host=metrics_address,
         metrics_port=metrics_port,
         lease_seconds=lease_seconds,
-        ledger=LedgerSettings(ledger, ledger_log or home() / "meter" / cluster, cluster) if ledger else None,
+        ledger=LedgerSettings(ledger, ledger_log or home() / "meter" / cluster, cluster, _tags(tag))
+        if ledger
+        else None,
     )
     asyncio.run(check_identity(settings))
     try:
@@ -80,6 +94,24 @@ def spoke(
         raise InvalidError(
             f"--metrics-port {metrics_port}", f"cannot listen on {metrics_address}: {error.strerror}; choose another"
         ) from error
+
+
+def _ledger(url: str, log: Path | None, cluster: str, tags: list[str] | None) -> LedgerSettings:
+    return LedgerSettings(url, log or home() / "meter" / cluster, cluster, _tags(tags))
+
+
+def _tags(names: list[str] | None) -> tuple[str, ...]:
+    """The labels that become tags."""
+    if names is None:
+        return TAGS
+    if len(set(names)) > MOST_TAGS:
+        raise InvalidError("--tag", f"{len(set(names)):,} labels; expected at most {MOST_TAGS}")
+    for name in names:
+        if not re.fullmatch(_LABEL, name):
+            raise InvalidError(
+                "--tag", f"{name[:60]!r} is no name of a label; expected one such as example.com/project"
+            )
+    return tuple(sorted(set(names)))
 
 
 async def check_identity(settings: Settings) -> None:

@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from farthing.cli.budgets import Cluster, look_at_budgets
+from farthing.cli.cost import LedgerUrl
 from farthing.cli.options import Context, Format, Kubeconfig, Output
 from farthing.cli.render import Cell, Column, console, counted, percent, several, show_json, show_table
 from farthing.cli.sources import Source, from_export, from_fleet, live
@@ -90,11 +92,13 @@ def what_if_command(
     traces: Traces = None,
     kubeconfig: Kubeconfig = None,
     context: Context = "",
+    ledger: LedgerUrl = "",
+    cluster: Cluster = "local",
     output: Output = Format.table,
 ) -> None:
     """What would start, what would still wait, what would stop and what it would cost, if nodes came or went.
 
-    The same planner plays it through; nothing is changed.
+    The same planner plays it through; nothing is changed. With a ledger, the live cluster's budgets hold work as well.
 
     \b
     farthing what-if --add-nodes 4xH100x8
@@ -106,6 +110,8 @@ def what_if_command(
     change = Change(tuple(map(parse_addition, add or ())), _once(remove or []))
     table = _prices(prices, price, currency)
     source = _source(file, fleet, trace, pods, traces, kubeconfig, context)
+    if ledger and file is None and fleet is None:
+        look_at_budgets(source.world, ledger, cluster, source.at)
     with Console(stderr=True).status("playing it through"):
         found = what_if(source.world, source.at, change)
     report = report_of(source, found, table)

@@ -1,12 +1,12 @@
 """One decision: a Snapshot in, a Plan out. Read this first.
 
-1. take back what cannot be used
+1. take back what cannot be used, and stop what a spent budget says is to end
 2. place pods that devices are kept for, and close to everybody else what they still wait for
 3. mend pods that were bound away from their shares
 4. put those who wait in order, and see which of them are placed jointly
 5. let go of pods that want nothing of ours, and make the templates that others lack
 6. hold what cannot be read or is not supported
-7. place what fits, taking it off what is left, and hold the rest with the reason
+7. place what fits and its team can pay, taking it off what is left, and hold the rest with the reason
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from farthing.decide.budget import Purse
 from farthing.decide.draft import Draft
 from farthing.decide.explain import why_not
 from farthing.decide.grant import grant
@@ -39,6 +40,7 @@ def plan(snapshot: Snapshot) -> Plan:
     effects = list(releases(snapshot))
     going_back = {effect.claim.key for effect in effects if isinstance(effect, Release)}
     cycle = _Cycle(snapshot)
+    effects += cycle.purse.stops()
     ordered = [w for w in in_order(snapshot.waiting) if not any(claim.key in going_back for claim in w.claims)]
     for waiting in ordered:
         if waiting.pod.uid in cycle.kept:
@@ -58,6 +60,7 @@ class _Cycle:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.draft = Draft.of(snapshot)
+        self.purse = Purse(snapshot)
         self.promised: set[Key] = set()
         self.failed: dict[object, Reason] = {}
         self.templates = set(snapshot.templates)
@@ -147,20 +150,36 @@ class _Cycle:
                 yield Place(pod, node, (), _placed(node, [claim.allocation for claim in has if claim.allocation]))
             return
         needs = tuple(need for claim in lacking for _, need in needs_of(claim))
-        within, kept = self._within(waiting, has), self.kept.get(pod.uid)
-        question = (needs, waiting.team, pod.constraints, pod.cpu, pod.memory, pod.others, kept, within.tobytes())
-        if question not in self.failed:
-            draft = self._open_to(pod.uid) if kept else self.draft
-            found = place(draft, pod, needs, waiting.team, within)
-            if found is None and waiting.avoid and not has and under_way(waiting):
-                found = place(draft, pod, needs, waiting.team)
-            if found is not None:
-                yield self._granted(waiting, lacking, needs, found)
-                return
+        objection = self.purse.objection(waiting, needs) if pod.gated else None
+        found = objection or self._found(waiting, needs, has)
+        if isinstance(found, Placement):
+            yield self._granted(waiting, lacking, needs, found)
+            return
+        yield from (Release(claim, found) for claim in has)
+        yield from _hold(pod, found)
+
+    def _found(self, waiting: Waiting, needs: tuple[Need, ...], has: tuple[Claim, ...]) -> Placement | Reason:
+        """Where a pod gets what it lacks, or why nowhere. What found no place is not looked for again for its like."""
+        pod, kept = waiting.pod, self.kept.get(waiting.pod.uid)
+        within = self._within(waiting, has)
+        affordable = self.purse.affordable(waiting, needs) if pod.gated else None
+        inside, hint = (within, None) if affordable is None else (within & affordable, pod.duration)
+        question = (needs, waiting.team, pod.constraints, pod.cpu, pod.memory, pod.others, kept, inside.tobytes(), hint)
+        if question in self.failed:
+            return self.failed[question]
+        draft = self._open_to(pod.uid) if kept else self.draft
+        found = place(draft, pod, needs, waiting.team, inside)
+        if found is None and waiting.avoid and not has and under_way(waiting):
+            found = place(draft, pod, needs, waiting.team)
+        if found is not None:
+            return found
+        dear = place(draft, pod, needs, waiting.team, within) if affordable is not None else None
+        if dear is not None:
+            self.failed[question] = self.purse.too_dear(waiting, needs, dear)
+        else:
             why = making_room(draft.fleet, kept) if kept else why_not(draft, pod, needs, waiting.team)
             self.failed[question] = why
-        yield from (Release(claim, self.failed[question]) for claim in has)
-        yield from _hold(pod, self.failed[question])
+        return self.failed[question]
 
     def _within(self, waiting: Waiting, has: tuple[Claim, ...]) -> Bools:
         """The nodes that come into question: where its other claims are, and none that refused it lately.
@@ -187,6 +206,7 @@ class _Cycle:
             for device in devices:
                 draft.take(device, need, team)
         draft.settle_on(found.node, pod)
+        self.purse.pay(waiting, needs, found)
         rest = iter(found.devices)
         grants = tuple(
             grant(draft.fleet, claim, found.node, tuple(next(rest) for _ in claim.requests), team) for claim in lacking

@@ -1,25 +1,11 @@
-"""Who may meet on one device. A table, not an accident.
-
-| level | may be joined by | teams on it |
-|---|---|---|
-| shared | shared | one: memory is not protected, so neighbours must trust each other |
-| soft | soft | one: the limits belong to one MPS daemon, and a daemon to one team |
-| hard | hard | one, for the same reason |
-| partition | partition | any: the hardware keeps them apart |
-
-A device has one level at a time; to change it, it must be empty.
-"""
-
-from typing import Final
+"""Who may meet on one device, for many devices at once. The table is in `model.sharing`."""
 
 import numpy as np
 
 from farthing.model.ask import Isolation
+from farthing.model.sharing import MANY_TEAMS
 from farthing.state.fleet import LEVEL_BIT, Bools
 from farthing.state.snapshot import Free
-
-MANY_TEAMS: Final[frozenset[Isolation]] = frozenset({"partition"})
-"""Levels at which shares of different teams may be neighbours."""
 
 
 def may_join(free: Free, isolation: Isolation, team: int, rows: slice) -> Bools:

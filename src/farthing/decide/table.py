@@ -31,8 +31,8 @@ from farthing.decide.jit import engine
 from farthing.decide.needs import Need
 from farthing.decide.scoring import OURS, Knobs, meaning, parts
 from farthing.decide.shapes import shapes
-from farthing.decide.sharing import MANY_TEAMS
 from farthing.model.ask import MOST_DEVICES
+from farthing.model.sharing import MANY_TEAMS
 from farthing.state.fleet import LEVEL_BIT, Bools, Fleet, Ints
 from farthing.state.mix import AskClass, Typical, coarse, on_grid
 from farthing.state.snapshot import Free

@@ -12,7 +12,7 @@ from typing import Any
 
 from farthing.kube.connection import Connection, Json, PatchKind, sleep_after
 from farthing.kube.convert import PLACED_CONDITION
-from farthing.kube.resources import CLAIMS, PODS, claim_path, pod_path, slice_path, templates_path
+from farthing.kube.resources import CLAIMS, PODS, claim_path, eviction, pod_path, slice_path, templates_path
 from farthing.kube.share import config_entry, share_in_force, share_of_ask
 from farthing.model.ask import Ask, ask_of_template
 from farthing.model.cluster import DEVICE_CLASS, GATE, Allocation, Claim, Key, Pod, Result
@@ -28,6 +28,7 @@ from farthing.model.plan import (
     Place,
     Release,
     Seen,
+    Stop,
     Ungate,
 )
 from farthing.model.reason import Reason
@@ -69,6 +70,8 @@ class Applier:
                 return await self._write_claim(claim, _released(claim))
             case MakeTemplate(key=key):
                 await self._make_template(key)
+            case Stop(pod=pod):
+                await self._send("stop", "POST", pod_path(pod.key, "/eviction"), eviction(pod))
             case DropSlice(slice=stale):
                 await self._send("drop slice", "DELETE", slice_path(stale.name))
         return ()

@@ -4,6 +4,7 @@ Whatever a person may have written by hand ends as a value with a sentence in it
 object must not stop the loop.
 """
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
@@ -11,7 +12,7 @@ from functools import lru_cache
 import msgspec
 
 from farthing.kube import wire
-from farthing.kube.owners import owners
+from farthing.kube.owners import controller, labels, owners
 from farthing.kube.share import ask_of_share, is_share
 from farthing.model import cluster as model
 from farthing.model.ask import (
@@ -30,6 +31,7 @@ from farthing.model.errors import InvalidError
 from farthing.model.keep import KEPT
 from farthing.model.quantity import floor_units, milli_units, whole_units
 from farthing.model.reason import Reason, Why
+from farthing.model.written import BudgetObject, PriceBookObject
 
 PLACED_CONDITION = "farthing.dev/Placed"
 FINALIZER = "resource.kubernetes.io/delete-protection"
@@ -149,6 +151,8 @@ def pod(seen: wire.Pod) -> model.Pod:
         ended=_ended(status) if status.phase in _OVER else None,
         kept=annotations.get(KEPT, ""),
         owners=owners(meta) if spec.resource_claims else (),
+        labels=labels(meta) if spec.resource_claims else (),
+        metrics=_metrics(annotations, status),
     )
 
 
@@ -156,6 +160,21 @@ def _ended(status: wire.PodStatus) -> float | None:
     """When the last of a finished pod's containers ended; None where nobody says."""
     states = (found.state.terminated for found in status.container_statuses or ())
     return max((instant(state.finished_at) for state in states if state and state.finished_at), default=None)
+
+
+_SCRAPE, _PORT, _PATH = "prometheus.io/scrape", "prometheus.io/port", "prometheus.io/path"
+"""Annotations by which pods tell Prometheus, by common custom, where their metrics are."""
+
+
+def _metrics(annotations: dict[str, str], status: wire.PodStatus) -> str:
+    """Where a running pod serves metrics, at an address of its own."""
+    port, path = annotations.get(_PORT, ""), annotations.get(_PATH, "/metrics")
+    if status.phase != "Running" or not status.pod_ip or annotations.get(_SCRAPE) != "true":
+        return ""
+    if not re.fullmatch("[1-9][0-9]{0,4}", port) or not re.fullmatch("/[A-Za-z0-9._~/-]{0,200}", path):
+        return ""
+    host = f"[{status.pod_ip}]" if ":" in status.pod_ip else status.pod_ip
+    return f"http://{host}:{port}{path}"
 
 
 def _hints(annotations: dict[str, str]) -> tuple[dict[str, int], str]:
@@ -397,3 +416,15 @@ def namespace(seen: wire.Namespace) -> model.Namespace:
 
 def template(seen: wire.Template) -> model.Template:
     return model.Template(key_of(seen.metadata), int(seen.metadata.resource_version))
+
+
+def budget(seen: wire.Written) -> BudgetObject:
+    return BudgetObject(seen.metadata.name, int(seen.metadata.resource_version), bytes(seen.spec).decode())
+
+
+def price_book(seen: wire.Written) -> PriceBookObject:
+    return PriceBookObject(seen.metadata.name, int(seen.metadata.resource_version), bytes(seen.spec).decode())
+
+
+def job(seen: wire.Job) -> model.Job:
+    return model.Job(key_of(seen.metadata), int(seen.metadata.resource_version), controller(seen.metadata))

@@ -14,7 +14,7 @@ from typing import Final
 from farthing.decide.moves import Move, Proposal
 from farthing.kube.connection import Connection, Json, sleep_after
 from farthing.kube.convert import PLACED_CONDITION
-from farthing.kube.resources import pod_path
+from farthing.kube.resources import eviction, pod_path
 from farthing.model.cluster import Key, Pod
 from farthing.model.errors import FarthingError, NotFoundError, PermanentError, TransientError
 from farthing.model.keep import KEPT, Keep
@@ -165,12 +165,7 @@ async def _evict_in_time(connection: Connection, pod: Pod) -> None:
 
 async def _evict(connection: Connection, pod: Pod, *, try_only: bool = False) -> None:
     """Ask the API server to evict exactly this pod; refused with TransientError while a budget forbids it."""
-    body: Json = {
-        "apiVersion": "policy/v1",
-        "kind": "Eviction",
-        "metadata": {"name": pod.key.name, "namespace": pod.key.namespace},
-        "deleteOptions": {"preconditions": {"uid": pod.uid}},
-    }
+    body = eviction(pod)
     if try_only:
         body["deleteOptions"]["dryRun"] = ["All"]
     await connection.create(pod_path(pod.key, "/eviction"), body)

@@ -1,7 +1,7 @@
 """Who made a pod, as far as the pod itself says: its controller, and what the controllers' own labels name above it.
 
-Nothing is asked of the API server: a pod of a Deployment carries the hash that its ReplicaSet's name ends in, and what
-makes Jobs or pods for something larger says so in a label. A CronJob leaves no trace on pods, so its Job is the root.
+A pod of a Deployment carries the hash that its ReplicaSet's name ends in, and what makes Jobs or pods for something
+larger says so in a label. A CronJob leaves no trace on pods: the meter watches Jobs for it.
 """
 
 from functools import lru_cache
@@ -29,7 +29,7 @@ _RAY_KIND: Final = "ray.io/originated-from-crd"
 def owners(meta: wire.Meta) -> tuple[str, ...]:
     """The pod's owners as Kind/name, from the nearest to the root."""
     labels = meta.labels or {}
-    found = [f"{owner.kind}/{owner.name}" for owner in meta.owner_references or () if owner.controller]
+    found = [first] if (first := controller(meta)) else []
     for label, kind in _HASHES.items():
         if found and (name := labels.get(label)) and found[0].endswith(f"-{name}"):
             found.append(f"{kind}/{found[0].partition('/')[2].removesuffix(f'-{name}')}")
@@ -43,4 +43,30 @@ def owners(meta: wire.Meta) -> tuple[str, ...]:
 @lru_cache(maxsize=10_000)
 def _one(found: tuple[str, ...]) -> tuple[str, ...]:
     """The one tuple for all equal ones: pods of one Job have the same."""
+    return found
+
+
+def controller(meta: wire.Meta) -> str:
+    """The controller of an object as Kind/name; empty where it has none."""
+    return next((f"{owner.kind}/{owner.name}" for owner in meta.owner_references or () if owner.controller), "")
+
+
+_MADE: Final = ("job-name", "controller-uid", "controller-revision-hash", "pod-template-generation", *_HASHES)
+"""Labels that controllers write without a domain; most others of theirs are of Kubernetes' domains."""
+
+
+def labels(meta: wire.Meta) -> tuple[tuple[str, str], ...]:
+    """What people wrote on it: its labels in order of their names, without those that controllers write."""
+    return _ones(tuple(sorted((name, text) for name, text in (meta.labels or {}).items() if not _is_made(name))))
+
+
+def _is_made(name: str) -> bool:
+    domain = name.partition("/")[0] if "/" in name else ""
+    ours = domain.endswith((".kubernetes.io", ".k8s.io")) and domain != "app.kubernetes.io"
+    return ours or name in _MADE
+
+
+@lru_cache(maxsize=10_000)
+def _ones(found: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """The one tuple for all equal ones."""
     return found

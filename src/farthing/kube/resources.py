@@ -11,6 +11,7 @@ from farthing.kube.convert_slice import resource_slice
 from farthing.model import cluster as model
 from farthing.model.cluster import Key
 from farthing.model.thing import Thing
+from farthing.model.written import BudgetObject, PriceBookObject
 
 _RESOURCE: Final = "/apis/resource.k8s.io/v1"
 
@@ -49,9 +50,24 @@ TAINT_RULES: Final = _resource(
 PROFILES: Final = _resource(
     model.DriverProfile, "/apis/farthing.dev/v1/driverprofiles", wire.DriverProfile, convert.driver_profile
 )
+BUDGETS: Final = _resource(
+    BudgetObject, "/apis/farthing.dev/v1alpha1/budgets", wire.Written, convert.budget, optional=True
+)
+PRICE_BOOKS: Final = _resource(
+    PriceBookObject, "/apis/farthing.dev/v1alpha1/pricebooks", wire.Written, convert.price_book, optional=True
+)
 
-WATCHED: Final = (PROFILES, CLASSES, TAINT_RULES, NAMESPACES, NODES, SLICES, TEMPLATES, CLAIMS, PODS)
+WRITTEN: Final = (BUDGETS, PRICE_BOOKS)
+"""What people write for the ledger; decisions do not look at it."""
+
+WATCHED: Final = (PROFILES, CLASSES, TAINT_RULES, NAMESPACES, NODES, SLICES, TEMPLATES, CLAIMS, PODS, *WRITTEN)
 """Everything that a decision looks at, in an order in which the first listing makes sense."""
+
+
+JOBS: Final = _resource(model.Job, "/apis/batch/v1/jobs", wire.Job, convert.job)
+
+METERED: Final = (JOBS,)
+"""What only a meter looks at."""
 
 
 def pod_path(key: Key, subresource: str = "") -> str:
@@ -68,3 +84,13 @@ def templates_path(namespace: str) -> str:
 
 def slice_path(name: str) -> str:
     return f"{SLICES.path}/{name}"
+
+
+def eviction(pod: model.Pod) -> dict[str, Any]:
+    """What asks the API server to evict exactly this pod."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": pod.key.name, "namespace": pod.key.namespace},
+        "deleteOptions": {"preconditions": {"uid": pod.uid}},
+    }

@@ -159,6 +159,7 @@ class ContainerStatus(_Wire):
 class PodStatus(_Wire):
     phase: str = ""
     start_time: str | None = None
+    pod_ip: str = msgspec.field(name="podIP", default="")
     container_statuses: list[ContainerStatus] | None = None
     nominated_node_name: str = ""
     conditions: list[Condition] | None = None
@@ -385,4 +386,15 @@ class Namespace(_Wire):
 
 
 class Template(_Wire):
+    metadata: Meta
+
+
+class Written(_Wire):
+    """An object whose `spec` is read elsewhere."""
+
+    metadata: Meta
+    spec: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class Job(_Wire):
     metadata: Meta

@@ -10,8 +10,10 @@ entry that turns out wrong is reversed by an entry of its own, and followed by a
 """
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 from farthing.ledger.interval import DAY, Interval
@@ -30,7 +32,8 @@ OUTSIDE: Final = ("capacity", "adjustment")
 class Posting:
     """`amount` micro-units, never negative, from `credit` to `debit`; quantities are negative in reversals.
 
-    Its cause is the interval that `claim`, `share` and `start` name on the entry's device, where there is one.
+    Its cause is the interval that `claim`, `share` and `start` name on the entry's device, where there is one; `tags`
+    are the interval's, as a JSON object, or empty.
     """
 
     debit: str
@@ -47,6 +50,7 @@ class Posting:
     seconds: int = 0
     milli_gpu_seconds: int = 0
     mib_seconds: int = 0
+    tags: str = ""
 
 
 class Movement(NamedTuple):
@@ -169,7 +173,13 @@ def _of_interval(cluster: str, charge: Charge, interval: Interval) -> Posting:
         seconds=charge.seconds,
         milli_gpu_seconds=charge.milli_gpu_seconds,
         mib_seconds=charge.mib_seconds,
+        tags=_tags(interval.tags),
     )
+
+
+@lru_cache(maxsize=10_000)
+def _tags(tags: tuple[tuple[str, str], ...]) -> str:
+    return json.dumps(dict(tags), separators=(",", ":")) if tags else ""
 
 
 def reversal(entry: Entry, cause: str) -> Entry:

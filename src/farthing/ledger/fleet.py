@@ -5,18 +5,23 @@ card is the device: it is as large as its counters, and a partition's part of it
 any counter, in millionths.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from farthing.ledger.interval import Supply
+from farthing.model.ask import TEAM_PATTERN
 from farthing.model.cluster import Result
 from farthing.state.fleet import Fleet
-from farthing.state.usage import consumption
+from farthing.state.usage import CARD, consumption, drawn
 
 COMMITMENT: Final = "farthing.dev/commitment"
 """The node label that names the commitment under which the node was bought."""
+
+RESERVED: Final = "farthing.dev/reserved"
+"""The node label that names the team for which the node was bought: it is charged for what nobody's share takes."""
 
 SPOT: Final = {
     "karpenter.sh/capacity-type": "spot",
@@ -28,16 +33,17 @@ SPOT: Final = {
 
 _CORDON: Final = "node.kubernetes.io/unschedulable"
 
-CARD: Final = 1_000_000
-"""The compute of a card that is cut into partitions."""
-
 
 @dataclass(frozen=True, slots=True)
 class Physical:
-    """A device that is there. `supply` has no cluster and no times yet; `stranded`: nobody can be placed on it."""
+    """A device that is there. `supply` has no cluster and no times yet; `stranded`: nobody can be placed on it.
+
+    `reserved` is the team for which it was bought, empty where for nobody in particular.
+    """
 
     supply: Supply
     stranded: bool
+    reserved: str = ""
 
     @property
     def device(self) -> str:
@@ -65,7 +71,7 @@ def physicals(fleet: Fleet) -> Iterator[Physical]:
             size = int(fleet.compute[i]), int(fleet.memory[i])
             yield _physical(fleet, i, _name(fleet, i), size, stranded=_is_stranded(fleet, i))
     for card, pieces in cards.items():
-        largest = max(pieces, key=lambda i: (_drawn(fleet, i), -i))
+        largest = max(pieces, key=lambda i: (drawn(fleet, i), -i))
         stranded = all(_is_stranded(fleet, i) for i in pieces)
         yield _physical(fleet, largest, card, (CARD, 0), stranded=stranded)
 
@@ -77,7 +83,7 @@ def part_of(fleet: Fleet, result: Result) -> Part | None:
         return None
     node, model = _node(fleet, i), fleet.models[fleet.model_of[i]]
     if i in fleet.consumes:
-        return Part(_card(fleet, i), node, model, _drawn(fleet, i), 0)
+        return Part(_card(fleet, i), node, model, drawn(fleet, i), 0)
     return Part(_name(fleet, i), node, model, *consumption(fleet, i, result))
 
 
@@ -95,7 +101,8 @@ def _physical(fleet: Fleet, i: int, device: str, size: tuple[int, int], *, stran
         commitment=labels.get(COMMITMENT, ""),
         spot=any(labels.get(name) == value for name, value in SPOT.items()),
     )
-    return Physical(supply, stranded)
+    reserved = labels.get(RESERVED, "")
+    return Physical(supply, stranded, reserved if re.fullmatch(TEAM_PATTERN, reserved) else "")
 
 
 def _name(fleet: Fleet, i: int) -> str:
@@ -109,12 +116,6 @@ def _node(fleet: Fleet, i: int) -> str:
 def _card(fleet: Fleet, i: int) -> str:
     """The counters' owner: driver, pool and set of counters."""
     return "/".join(fleet.counters[fleet.consumes[i][0][0]][:3])
-
-
-def _drawn(fleet: Fleet, i: int) -> int:
-    """The largest part of a counter that a device draws, in millionths, rounded up."""
-    sizes = ((int(fleet.counter_size[counter]), amount) for counter, amount in fleet.consumes[i])
-    return max((-(-CARD * amount // size) for size, amount in sizes if size), default=CARD)
 
 
 def _is_stranded(fleet: Fleet, i: int) -> bool:

@@ -183,7 +183,14 @@ def _row(entry: Entry, posting: Posting, moved: Movement) -> Row:
         "SubAccountName": moved.team,
         "SubAccountType": "Team" if moved.team else "",
         "Tags": _tags(
-            entry.cluster, entry.model, moved.kind, moved.team, moved.namespace, moved.workload, moved.isolation
+            posting.tags,
+            entry.cluster,
+            entry.model,
+            moved.kind,
+            moved.team,
+            moved.namespace,
+            moved.workload,
+            moved.isolation,
         ),
         "x_Isolation": moved.isolation,
         "x_Kind": moved.kind,
@@ -193,9 +200,10 @@ def _row(entry: Entry, posting: Posting, moved: Movement) -> Row:
 
 
 @lru_cache(maxsize=10_000)
-def _tags(*values: str) -> str:
-    """As JSON, without those that are empty."""
-    return _json({f"farthing.dev/{key}": value for key, value in zip(_TAGS, values, strict=True) if value})
+def _tags(labels: str, *values: str) -> str:
+    """As JSON, without those that are empty; labels of the pod before our own."""
+    own = {f"farthing.dev/{key}": value for key, value in zip(_TAGS, values, strict=True) if value}
+    return _json({**json.loads(labels), **own} if labels else own)
 
 
 def _hours(milli_seconds: int) -> str:

@@ -24,6 +24,7 @@ LONGEST_TEXT: Final = 253
 """Bytes of a name, Kubernetes' own limit; of a device or an owner, which are several names, twice as many."""
 
 MOST_OWNERS: Final = 16
+MOST_TAGS: Final = 50
 MOST_RECORDS: Final = 100_000
 LATEST: Final = 253_402_300_800
 """The end of the year 9999; an instant beyond it is in another unit."""
@@ -44,7 +45,8 @@ class Interval:
     """Somebody had part of a device for some time: `compute` in the device's own unit, `memory` in bytes.
 
     `device` is driver/pool/name. `owners` are Kind/name from the nearest controller of the pod up to the root, as far
-    as they are known. `isolation` is the level in force, empty where another than Farthing gave the share.
+    as they are known. `isolation` is the level in force, empty where another than Farthing gave the share. `tags` are
+    labels of the pod, by name.
     """
 
     cluster: str
@@ -63,6 +65,7 @@ class Interval:
     pod: str = ""
     owners: tuple[str, ...] = ()
     use: Use = "share"
+    tags: tuple[tuple[str, str], ...] = ()
 
     @property
     def id(self) -> IntervalId:
@@ -91,6 +94,43 @@ class Supply:
 
 
 @dataclass(frozen=True, slots=True)
+class Used:
+    """How much more of what a workload was granted was measured to be in use, on a `day` since 1970.
+
+    `busy` of `granted` are thousandths of a device times seconds, `used_mib` of `granted_mib` MiB times seconds; only
+    that is granted here of which use was measured. The rest counts what a server of models did.
+    """
+
+    cluster: str
+    day: int
+    team: str
+    namespace: str
+    workload: str
+    busy: int = 0
+    granted: int = 0
+    used_mib: int = 0
+    granted_mib: int = 0
+    prompt_tokens: int = 0
+    generated_tokens: int = 0
+    requests: int = 0
+
+
+USED_NUMBERS: Final = (
+    "busy",
+    "granted",
+    "used_mib",
+    "granted_mib",
+    "prompt_tokens",
+    "generated_tokens",
+    "requests",
+)
+"""The fields of Used that add up."""
+
+LARGEST_USED: Final = 10**16
+"""Of one such number in one batch: sums of a hundred batches still fit the database, and no real one is near it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """What a meter says at once. `watermark`: everything of this cluster up to that instant has been said.
 
@@ -104,6 +144,7 @@ class Batch:
     watermark: int
     intervals: tuple[Interval, ...] = ()
     supplies: tuple[Supply, ...] = ()
+    used: tuple[Used, ...] = ()
 
 
 def days(start: int, end: int) -> range:
@@ -121,7 +162,7 @@ def check_batch(batch: Batch) -> None:
     if batch.seq < 1:
         raise InvalidError("seq", f"{batch.seq} is not the number of a batch; expected 1 or more")
     _instant("watermark", batch.watermark)
-    if len(batch.intervals) + len(batch.supplies) > MOST_RECORDS:
+    if len(batch.intervals) + len(batch.supplies) + len(batch.used) > MOST_RECORDS:
         raise InvalidError("intervals", f"a batch holds at most {MOST_RECORDS:,} records; send several")
     for i, interval in enumerate(batch.intervals):
         _check_interval(f"intervals[{i}]", interval, batch)
@@ -129,6 +170,8 @@ def check_batch(batch: Batch) -> None:
         _check_times(f"supplies[{i}]", supply, batch)
         for name in ("node", "model", "commitment"):
             _text(f"supplies[{i}].{name}", getattr(supply, name), empty=True)
+    for i, used in enumerate(batch.used):
+        _check_used(f"used[{i}]", used, batch)
     _once("intervals", [interval.id for interval in batch.intervals])
     _once("supplies", [(supply.device, supply.start) for supply in batch.supplies])
 
@@ -145,6 +188,24 @@ def _check_interval(path: str, interval: Interval, batch: Batch) -> None:
         raise InvalidError(f"{path}.owners", f"{len(interval.owners):,} owners; expected at most {MOST_OWNERS}")
     for i, owner in enumerate(interval.owners):
         _text(f"{path}.owners[{i}]", owner, longest=2 * LONGEST_TEXT)
+    if len(interval.tags) > MOST_TAGS:
+        raise InvalidError(f"{path}.tags", f"{len(interval.tags):,} tags; expected at most {MOST_TAGS}")
+    for i, (name, value) in enumerate(interval.tags):
+        _text(f"{path}.tags[{i}].name", name, longest=2 * LONGEST_TEXT)
+        _text(f"{path}.tags[{i}].value", value, empty=True)
+    _once(f"{path}.tags", [name for name, _ in interval.tags])
+
+
+def _check_used(path: str, used: Used, batch: Batch) -> None:
+    if used.cluster != batch.cluster:
+        raise InvalidError(f"{path}.cluster", f"{used.cluster!r} in a batch of {batch.cluster!r}")
+    _instant(f"{path}.day", used.day * DAY)
+    _text(f"{path}.team", used.team)
+    _text(f"{path}.namespace", used.namespace, empty=True)
+    _text(f"{path}.workload", used.workload, empty=True, longest=2 * LONGEST_TEXT)
+    for name in USED_NUMBERS:
+        if not 0 <= (number := getattr(used, name)) <= LARGEST_USED:
+            raise InvalidError(f"{path}.{name}", f"{number} is no amount; expected 0 to {LARGEST_USED:,}")
 
 
 def _check_times(path: str, found: Interval | Supply, batch: Batch) -> None:
@@ -179,5 +240,5 @@ def _once(path: str, names: Iterable[object]) -> None:
     seen = set()
     for i, name in enumerate(names):
         if name in seen:
-            raise InvalidError(f"{path}[{i}]", "is in this batch already; a batch says each thing once")
+            raise InvalidError(f"{path}[{i}]", "is there already; each thing is said once")
         seen.add(name)

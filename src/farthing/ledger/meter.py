@@ -9,17 +9,28 @@ Time never goes back here: what happens while the clock is behind happens at the
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from farthing.ledger.fleet import Physical, part_of, physicals
-from farthing.ledger.interval import Interval, IntervalId, Supply
+from farthing.ledger.interval import Interval, IntervalId, Supply, Use
+from farthing.ledger.room import cramped
 from farthing.model.ask import TEAM_PATTERN
-from farthing.model.cluster import Allocation, Claim, Key, Namespace, Pod, Result
+from farthing.model.cluster import Allocation, Claim, Job, Key, Namespace, Pod, Result
 from farthing.model.plan import Gone, Listed, Observation, Seen
+from farthing.model.thing import Thing
 from farthing.state.fleet import Fleet
+from farthing.state.snapshot import Snapshot
 from farthing.state.world import World
+
+TAGS: Final = (
+    "app.kubernetes.io/name",
+    "app.kubernetes.io/component",
+    "app.kubernetes.io/part-of",
+    "app.kubernetes.io/version",
+)
+"""Labels that become tags where nobody names others."""
 
 
 class Note(NamedTuple):
@@ -29,6 +40,16 @@ class Note(NamedTuple):
     claim: Claim | None
     pod: Pod | None
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """What a claim holds, as it was reported, and the pods (by uid) that had it."""
+
+    uid: str = ""
+    allocation: Allocation | None = None
+    intervals: tuple[Interval, ...] = ()
+    users: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +64,26 @@ class Records:
 
 
 class Meter:
-    """The meter of one cluster. `note`, `turn`, `take` and `give_back` change it."""
+    """The meter of one cluster. `note`, `turn`, `look_for_room`, `take` and `give_back` change it.
 
-    def __init__(self, cluster: str) -> None:
+    `tags` names the labels of pods that become tags of intervals.
+    """
+
+    def __init__(self, cluster: str, tags: Sequence[str] = TAGS) -> None:
         self.cluster = cluster
+        self._tags = frozenset(tags)
         self.now = 0
         self._begun = False
         self._notes: list[Note] = []
-        self._open: dict[Key, tuple[str, Allocation, tuple[Interval, ...]]] = {}
+        self._open: dict[Key, _Open] = {}
+        self._ended: dict[str, float] = {}
         self._unknown: dict[Key, Note] = {}
         self._fleet: Fleet | None = None
         self._there: dict[str, Physical] = {}
         self._supplies: dict[str, Supply] = {}
-        self._stranded: dict[str, Interval] = {}
+        self._beside: dict[tuple[str, Use], Interval] = {}
+        self._cramped: frozenset[str] = frozenset()
+        self._tight: frozenset[str] = frozenset()
         self._changed: dict[IntervalId, Interval] = {}
         self._moved: dict[tuple[str, int], Supply] = {}
 
@@ -68,8 +96,15 @@ class Meter:
 
     def note(self, world: World, news: Observation, at: float) -> None:
         """Remember what an observation, just folded into the world, made of claims."""
+        for thing in _things(news):
+            if isinstance(thing, Pod):
+                self._note_end(thing)
         if self._begun:
             self._notes += (_note(world, key, at) for key in self._claims(news))
+
+    def _note_end(self, pod: Pod) -> None:
+        if pod.ended is not None and any(Key(pod.key.namespace, entry.claim) in self._open for entry in pod.claims):
+            self._ended[pod.uid] = pod.ended
 
     def turn(self, world: World, at: float) -> None:
         """Make records of what was noted, and of what changed in the fleet."""
@@ -80,6 +115,15 @@ class Meter:
         for note in notes:
             self._look_at_claim(world, world.fleet, note)
         self._look_at_fleet(world.fleet, self._tick(at))
+
+    def look_for_room(self, snapshot: Snapshot, pods: Iterable[Pod], at: float) -> None:
+        """See on which nodes nothing has room; what two looks in a row find is stranded."""
+        tight = cramped(snapshot, pods)
+        self._tight, found = tight, tight & self._tight
+        changed, self._cramped = found ^ self._cramped, found
+        for device, physical in self._there.items():
+            if physical.supply.node in changed:
+                self._change_beside(device, physical, self._tick(at))
 
     def take(self) -> Records:
         """The records that changed since they were taken last."""
@@ -114,11 +158,14 @@ class Meter:
         at = self._tick(note.at)
         claim = note.claim
         self._unknown.pop(note.key, None)
-        uid, allocation, intervals = self._open.get(note.key, ("", None, ()))
-        if claim is not None and claim.uid == uid and claim.allocation == allocation:
+        held = self._open.get(note.key, _Open())
+        if claim is not None and claim.uid == held.uid and claim.allocation == held.allocation:
+            if held.users and (users := frozenset(uid for _, uid in claim.users) - held.users):
+                self._open[note.key] = replace(held, users=held.users | users)
             return
-        for interval in intervals:
-            self._report(replace(interval, end=max(interval.start, at)))
+        end = self._end(held, at)
+        for interval in held.intervals:
+            self._report(replace(interval, end=max(interval.start, end)))
         self._open.pop(note.key, None)
         if claim is None or claim.allocation is None:
             return
@@ -126,9 +173,14 @@ class Meter:
         if len(found) < len(claim.allocation.results):
             self._unknown[note.key] = note
             return
-        self._open[note.key] = (claim.uid, claim.allocation, found)
+        self._open[note.key] = _Open(claim.uid, claim.allocation, found, frozenset(uid for _, uid in claim.users))
         for interval in found:
             self._report(interval)
+
+    def _end(self, held: _Open, at: int) -> int:
+        """When the last of its pods ended, as far as all say so, and by a clock that does not run ahead; else now."""
+        ends = [self._ended.pop(uid) for uid in held.users if uid in self._ended]
+        return min(at, int(max(ends))) if ends and len(ends) == len(held.users) else at
 
     def _intervals(
         self, world: World, fleet: Fleet, claim: Claim, allocation: Allocation, pod: Pod | None, at: int
@@ -155,8 +207,12 @@ class Meter:
                     memory=part.memory,
                     isolation=allocation.isolation,
                     pod=pod.key.name if pod else "",
-                    owners=pod.owners if pod else (),
+                    owners=_owners(world, pod) if pod else (),
+                    tags=self._tags_of(pod) if pod else (),
                 )
+
+    def _tags_of(self, pod: Pod) -> tuple[tuple[str, str], ...]:
+        return tuple((name, value) for name, value in pod.labels if name in self._tags)
 
     def _report(self, interval: Interval) -> None:
         self._changed[interval.id] = interval
@@ -181,11 +237,25 @@ class Meter:
             if new is not None:
                 self._supplies[device] = replace(new.supply, cluster=self.cluster, start=at)
                 self._supply(self._supplies[device])
-        if device in self._stranded:
-            self._report(replace(self._stranded.pop(device), end=at))
-        if new is not None and new.stranded:
-            self._stranded[device] = _stranded(self._supplies[device], at)
-            self._report(self._stranded[device])
+        self._change_beside(device, new, at, anew=True)
+
+    def _change_beside(self, device: str, physical: Physical | None, at: int, *, anew: bool = False) -> None:
+        """What there is of a device beside shares: end what is no longer so, or is to begin `anew`; begin what is."""
+        for use, team in self._uses(physical):
+            known = self._beside.get((device, use))
+            if known is not None and (anew or known.team != team):
+                self._report(replace(self._beside.pop((device, use)), end=at))
+                known = None
+            if known is None and physical is not None and team is not None:
+                self._beside[device, use] = _beside(self._supplies[device], use, team, at)
+                self._report(self._beside[device, use])
+
+    def _uses(self, physical: Physical | None) -> tuple[tuple[Use, str | None], ...]:
+        """Whether it is reserved and stranded: for which team, empty for nobody's, or None where it is not so."""
+        if physical is None:
+            return ("reserved", None), ("stranded", None)
+        stranded = physical.stranded or physical.supply.node in self._cramped
+        return ("reserved", physical.reserved or None), ("stranded", "" if stranded else None)
 
     def _supply(self, supply: Supply) -> None:
         self._moved[supply.device, supply.start] = supply
@@ -194,6 +264,16 @@ class Meter:
 def _team(*names: str) -> str:
     """The first name that can be a team's; labels are checked at admission, but not everything was admitted by us."""
     return next((name for name in names if re.fullmatch(TEAM_PATTERN, name)), "")
+
+
+def _things(news: Observation) -> tuple[Thing, ...]:
+    match news:
+        case Seen(thing=thing):
+            return (thing,)
+        case Listed(things=things):
+            return things
+        case _:
+            return ()
 
 
 def _note(world: World, key: Key, at: float) -> Note:
@@ -208,20 +288,28 @@ def _share(result: Result) -> str:
     return result.share_id or result.request
 
 
-def _stranded(supply: Supply, at: int) -> Interval:
-    """All that shares leave of the device is stranded."""
+def _owners(world: World, pod: Pod) -> tuple[str, ...]:
+    """A pod's owners; where the last is a Job, with what made the Job."""
+    last = pod.owners[-1] if pod.owners else ""
+    kind, _, name = last.partition("/")
+    job = world.get(Job, Key(pod.key.namespace, name)) if kind == "Job" else None
+    return (*pod.owners, job.owner) if job is not None and job.owner else pod.owners
+
+
+def _beside(supply: Supply, use: Use, team: str, at: int) -> Interval:
+    """All that shares leave of the device."""
     return Interval(
         cluster=supply.cluster,
         device=supply.device,
-        claim="",
+        claim="" if use == "stranded" else "reservation",
         share="",
         start=at,
         end=None,
-        team="",
+        team=team,
         namespace="",
         node=supply.node,
         model=supply.model,
         compute=supply.compute,
         memory=supply.memory,
-        use="stranded",
+        use=use,
     )

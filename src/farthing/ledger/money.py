@@ -14,18 +14,6 @@ HOUR: Final = 3600
 LARGEST_PRICE: Final = 1_000_000 * MICRO
 """Per device and hour. A larger price is a slip of the keyboard, and sums of it would not fit the database."""
 
-_ISO_4217: Final = (
-    "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF",
-    "CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD",
-    "HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL",
-    "LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP",
-    "PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT",
-    "TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG",
-)
-
-CURRENCIES: Final = frozenset(code for row in _ISO_4217 for code in row.split())
-"""ISO 4217, without funds, metals and testing codes."""
-
 
 def accrued(rate: int, start: int, end: int) -> int:
     """Micro-units that `rate` (micro-units an hour) comes to from `start` to `end`, in seconds since 1970.
@@ -47,7 +35,7 @@ def apportion(total: int, weights: Sequence[int]) -> list[int]:
     return parts
 
 
-def parse_micro(path: str, text: object) -> int:
+def parse_micro(path: str, text: object, most: int = LARGEST_PRICE) -> int:
     """A decimal number, given as text or as a whole number, in micro-units; InvalidError names the field."""
     if isinstance(text, bool) or not isinstance(text, str | int):
         raise InvalidError(path, f'{text!r} is no exact number; write it as text, such as "2.50"')
@@ -59,8 +47,8 @@ def parse_micro(path: str, text: object) -> int:
         raise InvalidError(path, f"{text!r} is no number; expected one such as 2.50") from error
     if not number.is_finite() or number < 0:
         raise InvalidError(path, f"{text} is negative or not finite; expected 0 or more")
-    if number * MICRO > LARGEST_PRICE:
-        raise InvalidError(path, f"{text} is beyond the limit of {LARGEST_PRICE // MICRO:,}")
+    if number * MICRO > most:
+        raise InvalidError(path, f"{text} is beyond the limit of {most // MICRO:,}")
     if (number * MICRO) % 1:
         raise InvalidError(path, f"{text} has more than six decimals; the ledger counts in millionths")
     return int(number * MICRO)

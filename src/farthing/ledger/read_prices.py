@@ -6,9 +6,10 @@ from itertools import combinations
 from typing import Any, Final
 
 from farthing.ledger.interval import LATEST
-from farthing.ledger.money import CURRENCIES, MICRO, parse_micro
+from farthing.ledger.money import MICRO, parse_micro
 from farthing.ledger.price import ANY, MINUTES, Line, PriceBook, Window
 from farthing.model.ask import ISOLATIONS
+from farthing.model.currency import CURRENCIES
 from farthing.model.errors import InvalidError
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -24,7 +25,7 @@ def parse_price_book(data: object) -> PriceBook:
 
     Amounts are decimal text of at most six decimals; times of windows are UTC.
     """
-    book = _mapping("", data, _BOOK_KEYS, required=("version", "since", "currency", "lines"))
+    book = mapping("", data, _BOOK_KEYS, required=("version", "since", "currency", "lines"))
     version = book["version"]
     if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= 1_000_000:
         raise InvalidError("version", f"{version!r} is no version; expected a whole number from 1")
@@ -55,7 +56,7 @@ def _parse_lines(data: object) -> tuple[Line, ...]:
 
 
 def _parse_line(path: str, data: object) -> Line:
-    line = _mapping(path, data, _LINE_KEYS, required=("perHour",))
+    line = mapping(path, data, _LINE_KEYS, required=("perHour",))
     names = {name: line.get(name, ANY) for name in ("model", "cluster", "commitment")}
     for name, text in names.items():
         if not isinstance(text, str) or len(text) > 253:
@@ -66,7 +67,7 @@ def _parse_line(path: str, data: object) -> Line:
 
 
 def _parse_window(path: str, data: object) -> Window:
-    window = _mapping(path, data, _WINDOW_KEYS)
+    window = mapping(path, data, _WINDOW_KEYS)
     names = window.get("weekdays", list(WEEKDAYS))
     if not isinstance(names, list) or not names or any(name not in WEEKDAYS for name in names):
         raise InvalidError(f"{path}.weekdays", f"expected a list of {', '.join(WEEKDAYS)}")
@@ -100,7 +101,7 @@ def _meet(one: Window, other: Window) -> bool:
 
 
 def _parse_factors(data: object) -> tuple[tuple[str, int], ...]:
-    factors = _mapping("isolation", data, ISOLATIONS)
+    factors = mapping("isolation", data, ISOLATIONS)
     found = {level: parse_micro(f"isolation.{level}", text) for level, text in factors.items()}
     for level, factor in found.items():
         if factor > 100 * MICRO:
@@ -108,9 +109,12 @@ def _parse_factors(data: object) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(found.items()))
 
 
-def _mapping(path: str, data: object, keys: Sequence[str], required: Sequence[str] = ()) -> Mapping[str, Any]:
+def mapping(
+    path: str, data: object, keys: Sequence[str], required: Sequence[str] = (), what: str = "price book"
+) -> Mapping[str, Any]:
+    """A mapping with these keys and no others; InvalidError names the field."""
     if not isinstance(data, Mapping):
-        raise InvalidError(path or "price book", f"expected a mapping with {', '.join(keys)}")
+        raise InvalidError(path or what, f"expected a mapping with {', '.join(keys)}")
     for key in data:
         if key not in keys:
             raise InvalidError(f"{path}.{key}".lstrip("."), f"is unknown; expected {', '.join(keys)}")

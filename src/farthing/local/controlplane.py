@@ -55,11 +55,13 @@ class ControlPlane:
     """A control plane in `folder`, run from the programs in `programs`.
 
     `node_lifecycle` is kube-controller-manager's judgement of silent nodes; measurements without KWOK turn it off.
+    `audit` is the text of an audit policy; what it says is written to `audit.log`.
     """
 
     folder: Path
     programs: Path
     node_lifecycle: bool = True
+    audit: str = ""
 
     @property
     def kubeconfig(self) -> Path:
@@ -170,6 +172,8 @@ class ControlPlane:
             "clientConnection": {"kubeconfig": "scheduler.kubeconfig", "qps": 1000, "burst": 1000},
         }
         _write_private(self.folder / "scheduler.yaml", yaml.safe_dump(scheduler))
+        if self.audit:
+            _write_private(self.folder / "audit.yaml", self.audit)
         stages = resources.files("farthing.local") / "stages.yaml"
         _write_private(self.folder / "stages.yaml", stages.read_text(encoding="utf-8"))
 
@@ -218,6 +222,7 @@ class ControlPlane:
         api += ["--service-account-signing-key-file=service-accounts.key", "--token-auth-file=tokens.csv"]
         api += ["--service-account-issuer=https://kubernetes.default.svc", "--authorization-mode=RBAC"]
         api += ["--service-cluster-ip-range=10.96.0.0/16", "--enable-priority-and-fairness=false"]
+        api += ["--audit-policy-file=audit.yaml", "--audit-log-path=audit.log"] if self.audit else []
         manager = ["--kubeconfig=manager.kubeconfig", "--authentication-kubeconfig=manager.kubeconfig"]
         manager += ["--authorization-kubeconfig=manager.kubeconfig", "--use-service-account-credentials"]
         manager += ["--service-account-private-key-file=service-accounts.key", "--leader-elect=false"]

@@ -361,7 +361,8 @@ class Pod:
     `duration` is how many seconds it says that it runs; `movable`: it says that it may be restarted elsewhere.
     `started` and `ended` are instants, None before; `grace` is how many seconds it gets to end. `kept` is what its
     annotation says is kept for it, as text (see `keep`). `owners` are Kind/name of what made it, the nearest first, as
-    far as it says; only pods with claims have them.
+    far as it says, and `labels` what people wrote on it; only pods with claims have them.
+    `metrics` is the URL of a page of metrics that it serves and says so, empty where it does not.
     """
 
     key: Key
@@ -393,6 +394,8 @@ class Pod:
     ended: float | None = None
     kept: str = ""
     owners: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    metrics: str = ""
 
     @property
     def waits(self) -> bool:
@@ -419,3 +422,12 @@ class Template:
 
     key: Key
     version: int = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A Job: only who made it matters, as Kind/name; empty where nobody did."""
+
+    key: Key
+    version: int = field(compare=False)
+    owner: str = ""

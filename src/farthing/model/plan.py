@@ -93,11 +93,19 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """Ask a pod that runs to end, since its team cannot pay for it any more."""
+
+    pod: Pod
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
 class DropSlice:
     """Remove a slice whose node is gone."""
 
     slice: Slice
 
 
-Effect = MakeTemplate | Place | Ungate | Release | Hold | DropSlice
+Effect = MakeTemplate | Place | Ungate | Release | Hold | Stop | DropSlice
 Plan = tuple[Effect, ...]

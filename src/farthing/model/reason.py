@@ -34,6 +34,21 @@ class Why(StrEnum):
     ISOLATION_UNAVAILABLE = "IsolationUnavailable"
     """No device can deliver the level of isolation that it declares."""
 
+    BUDGET_SPENT = "BudgetSpent"
+    """Its team's budget for the period is spent; new work waits until it resets."""
+
+    BUDGET_SHORT = "BudgetShort"
+    """By its hint it would cost more than its team's budget has left for the period."""
+
+    BUDGET_LOW = "BudgetLow"
+    """A budget is spent up to the part at which it warns."""
+
+    BUDGET_BURNING = "BudgetBurning"
+    """A budget is being spent much faster than it would last."""
+
+    INVALID_OBJECT = "InvalidObject"
+    """A budget or a price book cannot be read or taken over; it counts for nothing until it is written anew."""
+
     REFUSED_BY_SCHEDULER = "RefusedByScheduler"
     """kube-scheduler would not have it on the node; its share was freed and it is placed anew."""
 
@@ -60,6 +75,9 @@ class Why(StrEnum):
 
     SHARE_CONFLICT = "ShareConflict"
     """The node has something prepared on the device that the share cannot be beside."""
+
+    PARTITION_BUSY = "PartitionBusy"
+    """A partition of the node cannot be undone, since a process still holds it."""
 
     ORPHANED = "Orphaned"
     """The allocation's pods are all gone."""

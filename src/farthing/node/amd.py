@@ -1,19 +1,23 @@
 """AMD's GPUs, from sysfs of the amdgpu driver. Whole devices and `shared`; AMD has no daemon that would limit a share.
 
-Read are, below /sys/class/drm/cardN/device: vendor, unique_id, mem_info_vram_total, product_name,
-current_compute_partition, and ras/*_err_count. A GPU that is cut (DPX, CPX, ...) shows as several cards.
+Read are, below /sys/class/drm/cardN/device: vendor, unique_id, mem_info_vram_total, product_name and
+current_compute_partition. A GPU that is cut (DPX, CPX, ...) shows as several cards. Whether one is well, `amd_health`
+says.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from farthing.model.cluster import Attribute
 from farthing.model.errors import TransientError
 from farthing.model.quantity import MIB
+from farthing.node.amd_health import Health
 from farthing.node.devices import Device, Edits, Inventory, Sample
 from farthing.node.share import Share
+from farthing.node.topology import place_of
 
 _AMD: Final = "0x1002"
 _CARD: Final = re.compile(r"card\d+")
@@ -22,14 +26,18 @@ _CARD: Final = re.compile(r"card\d+")
 class Amd:
     """The GPUs of this machine. `root` stands for `/` in tests."""
 
-    def __init__(self, root: Path = Path("/")) -> None:
+    def __init__(self, stamp: Callable[[], str], root: Path = Path("/")) -> None:
         self._root = root
+        self._health = Health(stamp)
         self._seen = Inventory()
 
     def look(self) -> Inventory:
         cards = sorted((self._root / "sys/class/drm").glob("card*"), key=lambda path: (len(path.name), path.name))
-        found = (self._device(card) for card in cards if _CARD.fullmatch(card.name))
-        self._seen = Inventory(tuple(device for device in found if device))
+        found = [self._device(card) for card in cards if _CARD.fullmatch(card.name)]
+        here = tuple(device for device in found if device)
+        gone = (one for one in self._seen.devices if one.name not in {device.name for device in here})
+        lost = tuple(replace(one, troubles=(self._health.lost(one.name),)) for one in gone)
+        self._seen = Inventory(here + lost)
         return self._seen
 
     def open(self, shares: tuple[Share, ...]) -> Edits:
@@ -39,6 +47,9 @@ class Amd:
 
     def close(self, shares: tuple[Share, ...], others: tuple[Share, ...]) -> None:
         """A share leaves nothing behind."""
+
+    def tidy(self, opened: tuple[Share, ...]) -> tuple[str, ...]:  # noqa: ARG002 -- as the seam has it
+        return ()
 
     def used(self) -> tuple[Sample, ...]:
         return ()
@@ -65,9 +76,11 @@ class Amd:
             "uuid": _read(device / "unique_id") or card.name,
             "renderNode": render,
             "partitionProfile": _read(device / "current_compute_partition").lower() or "spx",
-            "resource.kubernetes.io/pciBusID": device.resolve().name,
+            **place_of(device.resolve().name, self._root),
         }
-        return Device(f"gpu-{card.name.removeprefix('card')}", size, frozenset(("shared",)), attributes)
+        called = f"gpu-{card.name.removeprefix('card')}"
+        troubles = self._health.of(device, called)
+        return Device(called, size, frozenset(("shared",)), attributes, troubles=troubles)
 
 
 def _render_nodes(device: Path) -> Iterator[str]:

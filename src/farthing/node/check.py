@@ -8,12 +8,10 @@ from collections.abc import Sequence
 
 from farthing.model.quantity import format_bytes
 from farthing.model.reason import Reason, Why
+from farthing.model.sharing import may_meet
 from farthing.node.devices import Device, Inventory
 from farthing.node.limits import compute_of, is_part, memory_of
 from farthing.node.share import Share
-
-MANY_TEAMS = frozenset({"partition"})
-"""Levels at which shares of different teams may be neighbours."""
 
 
 def refusal(wanted: Sequence[Share], prepared: Sequence[Share], inventory: Inventory) -> Reason | None:
@@ -37,12 +35,12 @@ def refusal(wanted: Sequence[Share], prepared: Sequence[Share], inventory: Inven
 
 
 def _level(share: Share, beside: Sequence[Share]) -> str:
-    for other in beside:
-        if other.level != share.level:
-            return f"{share.device} is used at {other.level} by {other.claim}, and {share.claim} wants {share.level}"
-        if share.level not in MANY_TEAMS and other.team != share.team:
-            return f"{share.device} is used by team {other.team or '(none)'} at {share.level}, with {other.claim}"
-    return ""
+    other = next((o for o in beside if not may_meet(share.level, share.team, o.level, o.team)), None)
+    if other is None:
+        return ""
+    if other.level != share.level:
+        return f"{share.device} is used at {other.level} by {other.claim}, and {share.claim} wants {share.level}"
+    return f"{share.device} is used by team {other.team or '(none)'} at {share.level}, with {other.claim}"
 
 
 def _room(device: Device, shares: Sequence[Share]) -> str:

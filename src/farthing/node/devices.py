@@ -120,6 +120,10 @@ class Vendor(Protocol):
         """Undo `open`. `others` are the shares that stay open on this node. What is not open is left alone."""
         ...
 
+    def tidy(self, opened: tuple[Share, ...]) -> tuple[str, ...]:
+        """Undo what is open for no share of these, such as after lost records; the names of what went."""
+        ...
+
     def used(self) -> tuple[Sample, ...]:
         """Who uses how much just now, by process."""
         ...

@@ -12,7 +12,7 @@ _FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.
 class NodeMetrics:
     """The metrics of one driver, in a registry of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, dcgm: bool = False, node: str = "") -> None:
         self.registry = CollectorRegistry()
         self.calls = Histogram(
             "farthing_node_call_seconds",
@@ -35,5 +35,5 @@ class NodeMetrics:
         self.swept = Counter(
             "farthing_node_swept_claims", "Claims undone because nothing held them any more.", registry=self.registry
         )
-        self.use = UseCollector()
+        self.use = UseCollector(dcgm=dcgm, node=node)
         self.registry.register(self.use)

@@ -98,6 +98,15 @@ class MpsDaemons:
         if all(domain_name(other) != name for other in others):
             self._stop(name)
 
+    def tidy(self, opened: Sequence[Sequence[Share]]) -> tuple[str, ...]:
+        """Stop the daemons that no request of these is a client of; their names."""
+        wanted = {domain_name(shares) for shares in opened}
+        stray = sorted(path.parent.name for path in self._folder.glob("*/domain.json"))
+        gone = [name for name in stray if name not in wanted]
+        for name in gone:
+            self._stop(name)
+        return tuple(gone)
+
     def tend(self) -> tuple[str, ...]:
         """Start those again that should run and do not. Their clients have lost their work; new ones can start."""
         revived = []

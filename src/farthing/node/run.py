@@ -22,7 +22,9 @@ from farthing.model.cluster import OWN_DRIVER, Key
 from farthing.model.errors import FarthingError
 from farthing.node.cdi import Cdi
 from farthing.node.checkpoint import Checkpoint, Record
+from farthing.node.claims import ClaimWatch
 from farthing.node.devices import Inventory, Vendor
+from farthing.node.hands import Hands
 from farthing.node.health import HealthBoard, Sight
 from farthing.node.metrics import NodeMetrics
 from farthing.node.prepare import Preparer
@@ -57,6 +59,7 @@ class Settings:
     sweep_seconds: float = 300.0
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
+    dcgm_names: bool = False
 
 
 def stamp() -> str:
@@ -77,9 +80,8 @@ async def run(settings: Settings, vendor: Vendor) -> None:
         await driver.look()
         await driver.service.start()
         stack.push_async_callback(driver.service.stop)
-        await _until(
-            stop, [driver.publisher.run(), driver.keep_looking(), driver.keep_sweeping(), driver.keep_reporting()]
-        )
+        works = [driver.publisher.run(), driver.claims.run()]
+        await _until(stop, [*works, driver.keep_looking(), driver.keep_sweeping(), driver.keep_reporting()])
         await driver.finish()
 
 
@@ -105,17 +107,18 @@ class Driver:
         self._vendor = vendor
         self._connection = connection
         self._reports: asyncio.Queue[tuple[Record, str]] = asyncio.Queue()
-        self.metrics = NodeMetrics()
+        self.metrics = NodeMetrics(dcgm=settings.dcgm_names, node=settings.node)
         self.publisher = Publisher(connection, settings.node, OWN_DRIVER)
         self.health = HealthBoard()
+        self.hands = Hands(vendor, Checkpoint(sockets.folder / "claims", boot), Cdi(settings.cdi))
+        self.claims = ClaimWatch(connection, settings.node, time.monotonic)
         self.preparer = Preparer(
-            vendor=vendor,
-            checkpoint=Checkpoint(sockets.folder / "claims", boot),
-            cdi=Cdi(settings.cdi),
+            hands=self.hands,
             fetch=self._fetch,
             driver=OWN_DRIVER,
             pool=settings.node,
             lock=sockets.folder / "serialize.lock",
+            known=self.claims.get,
         )
         self.service = Service(
             self.preparer, self.health, sockets, self._registered, self._prepared, self._timer, time.monotonic
@@ -128,12 +131,12 @@ class Driver:
         except FarthingError as error:
             self.metrics.blind.inc()
             _log.error("cannot look at the devices", error=str(error))
-            if not self.preparer.inventory.devices:
+            if not self.hands.inventory.devices:
                 raise
             return
-        if inventory != self.preparer.inventory:
-            _tell(self.preparer.inventory, inventory)
-        self.preparer.inventory = inventory
+        if inventory != self.hands.inventory:
+            _tell(self.hands.inventory, inventory)
+        self.hands.inventory = inventory
         self.publisher.show(inventory)
         await self.health.post(Sight(inventory, time.time()))
         self._count(inventory)
@@ -141,7 +144,7 @@ class Driver:
 
     async def _sample(self, inventory: Inventory) -> None:
         """Who uses how much; what cannot be read is left out until the next look."""
-        shares = [share for record in self.preparer.checkpoint for share in record.shares if not share.admin]
+        shares = [share for record in self.hands.checkpoint for share in record.shares if not share.admin]
         try:
             samples = await asyncio.to_thread(self._vendor.used)
         except FarthingError as error:
@@ -165,7 +168,7 @@ class Driver:
                     _log.warning("undone, since nothing held it any more", claim=str(name))
             except FarthingError as error:
                 _log.warning("sweeping interrupted", error=str(error))
-            self.metrics.claims.set(len(self.preparer.checkpoint))
+            self.metrics.claims.set(len(self.hands.checkpoint))
             await asyncio.sleep(self._settings.sweep_seconds)
 
     async def finish(self) -> None:
@@ -199,12 +202,12 @@ class Driver:
             await self._report(record, at)
 
     async def _report(self, record: Record, at: str) -> None:
-        devices = device_status(record, OWN_DRIVER, self._settings.node, self.preparer.inventory, at)
+        devices = device_status(record, OWN_DRIVER, self._settings.node, self.hands.inventory, at)
         await report(self._connection, record, devices)
 
     def _timer(self, call: str, outcome: str, seconds: float) -> None:
         self.metrics.calls.labels(call, outcome).observe(seconds)
-        self.metrics.claims.set(len(self.preparer.checkpoint))
+        self.metrics.claims.set(len(self.hands.checkpoint))
 
     def _count(self, inventory: Inventory) -> None:
         states = ["broken" if d.broken else "warned" if d.troubles else "well" for d in inventory.devices]

@@ -15,6 +15,7 @@ from farthing.model.errors import InvalidError
 from farthing.model.quantity import whole_units
 
 _UID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
+_NAME: Final = re.compile(r"[a-z0-9/-]{0,253}")
 _LEVELS: Final[tuple[Isolation, ...]] = get_args(Isolation)
 
 
@@ -39,7 +40,8 @@ class Share:
     """A part of one device, held by one claim. `memory` in bytes, `compute` in milli-GPU; None: the whole device's.
 
     `team` is whom the share belongs to: at `soft`, `hard` and `shared` a device serves one team at a time. `pods` are
-    the uids of those that the claim was reserved for when it was read; they come and go, and the share is the same.
+    the uids of those that the claim was reserved for when it was read, `users` their names; they come and go, and the
+    share is the same.
     """
 
     claim: ClaimName
@@ -52,6 +54,7 @@ class Share:
     compute: int | None = None
     admin: bool = False
     pods: tuple[str, ...] = field(default=(), compare=False)
+    users: tuple[str, ...] = field(default=(), compare=False)
 
 
 def shares_of(claim: dict[str, Any], driver: str, pool: str) -> tuple[Share, ...]:
@@ -61,6 +64,13 @@ def shares_of(claim: dict[str, Any], driver: str, pool: str) -> tuple[Share, ...
     """
     meta = claim["metadata"]
     name = ClaimName(meta["namespace"], meta["name"], meta["uid"])
+    try:
+        return _shares(name, claim, driver, pool)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InvalidError(f"claim {name}", f"is not shaped as claims are: {type(error).__name__} {error}") from error
+
+
+def _shares(name: ClaimName, claim: dict[str, Any], driver: str, pool: str) -> tuple[Share, ...]:
     allocation = (claim.get("status") or {}).get("allocation")
     if not allocation:
         raise InvalidError(f"claim {name}", "is not allocated")
@@ -69,7 +79,8 @@ def shares_of(claim: dict[str, Any], driver: str, pool: str) -> tuple[Share, ...
     strange = sorted({r["pool"] for r in mine} - {pool})
     if strange:
         raise InvalidError(f"claim {name}", f"was given devices of {', '.join(strange)}, and this is {pool}")
-    pods = tuple(sorted(user["uid"] for user in claim["status"].get("reservedFor") or [] if user["resource"] == "pods"))
+    reserved = [user for user in claim["status"].get("reservedFor") or [] if user["resource"] == "pods"]
+    pods = sorted((user["uid"], user["name"]) for user in reserved)
     terms = (_terms(name, devices.get("config") or [], driver, result) for result in mine)
     return tuple(_share(name, result, level, team, pods) for result, (level, team) in zip(mine, terms, strict=True))
 
@@ -109,17 +120,25 @@ def _text(name: ClaimName, field: str, value: object) -> str:
     return value
 
 
-def _share(name: ClaimName, result: dict[str, Any], level: Isolation, team: str, pods: tuple[str, ...]) -> Share:
+def _named(name: ClaimName, field: str, value: object) -> str:
+    """A name as Kubernetes allows them: it goes into CDI's names and into what a container is told."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise InvalidError(f"claim {name}", f"{field} {value!r} is not a name")
+    return value
+
+
+def _share(name: ClaimName, result: dict[str, Any], level: Isolation, team: str, pods: list[tuple[str, str]]) -> Share:
     consumed = result.get("consumedCapacity") or {}
     return Share(
         claim=name,
-        request=result["request"],
-        device=result["device"],
-        share_id=result.get("shareID") or "",
+        request=_named(name, "request", result["request"]),
+        device=_named(name, "device", result["device"]),
+        share_id=_named(name, "shareID", result.get("shareID") or ""),
         level=level,
         team=team,
         memory=whole_units(str(consumed["memory"])) if "memory" in consumed else None,
         compute=whole_units(str(consumed["compute"])) if "compute" in consumed else None,
         admin=bool(result.get("adminAccess")),
-        pods=pods,
+        pods=tuple(uid for uid, _ in pods),
+        users=tuple(called for _, called in pods),
     )

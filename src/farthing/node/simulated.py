@@ -99,6 +99,9 @@ class Simulated:
     def close(self, shares: tuple[Share, ...], others: tuple[Share, ...]) -> None:
         """Nothing was opened."""
 
+    def tidy(self, opened: tuple[Share, ...]) -> tuple[str, ...]:  # noqa: ARG002 -- as the seam has it
+        return ()
+
     def used(self) -> tuple[Sample, ...]:
         return ()
 

@@ -5,19 +5,24 @@ A process outside of all pods, or of a pod that has no share of the device, is n
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from farthing.model.quantity import MIB
 from farthing.node.devices import Device, Inventory, Sample
 from farthing.node.limits import compute_of, memory_of
 from farthing.node.share import Share
 
 _POD: Final = re.compile(r"pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12})")
-LABELS: Final = ("namespace", "claim", "share", "device", "uuid", "team", "isolation")
+_GENERATED: Final = re.compile(r"(?:-[bcdf-hj-np-tv-xz2456789]{5,10})?-[bcdf-hj-np-tv-xz2456789]{5}$|-\d+$")
+LABELS: Final = ("namespace", "claim", "share", "team", "workload", "device", "uuid", "isolation")
+DCGM_LABELS: Final = ("gpu", "UUID", "device", "modelName", "Hostname", "namespace", "pod")
+MOST: Final = 512
+"""Shares of a node that are shown, so that thousands of small ones cannot flood who reads the metrics."""
 
 
 @dataclass(frozen=True)
@@ -54,24 +59,51 @@ def pod_of(process: int, proc: Path) -> str:
     return match[1].replace("_", "-") if match else ""
 
 
-class UseCollector:
-    """The last uses, as Prometheus reads them: one series for each share of this node and metric."""
+def workload_of(pods: Sequence[str]) -> str:
+    """What pods of these names belong to: their name without what Kubernetes adds to a workload's.
 
-    def __init__(self) -> None:
+    Names are made of an alphabet of consonants and digits (apimachinery's `rand`), so that `chat-b74c75468-4rv5k` is
+    of `chat`, `train-wl6jb` of `train` and `index-0` of `index`. Pods of several workloads are of none.
+    """
+    found = {_GENERATED.sub("", pod) for pod in pods}
+    return found.pop() if len(found) == 1 else ""
+
+
+class UseCollector:
+    """The last uses, as Prometheus reads them: one series for each share of this node and metric, `MOST` at most.
+
+    With `dcgm`, the same under the names and labels that NVIDIA's dcgm-exporter uses, for dashboards that know those.
+    """
+
+    def __init__(self, *, dcgm: bool = False, node: str = "") -> None:
         self.uses: tuple[Use, ...] = ()
+        self._dcgm = dcgm
+        self._node = node
 
     def collect(self) -> Iterator[Metric]:
-        families = (
-            ("farthing_share_memory_used_bytes", "Device memory that a share uses.", lambda u: u.memory),
-            ("farthing_share_memory_bytes", "Device memory that a share has.", lambda u: memory_of(u.share, u.device)),
-            ("farthing_share_busy_ratio", "Part of the time in which a share kept its device busy.", _busy),
-            ("farthing_share_compute_ratio", "Part of the device's compute that a share has.", _compute),
-        )
-        for name, says, value in families:
-            family = GaugeMetricFamily(name, says, labels=LABELS)
-            for use in self.uses:
-                family.add_metric(_labels(use), value(use))
-            yield family
+        shown = self.uses[:MOST]
+        for name, says, value in _OWN:
+            yield _family(name, says, LABELS, ((_labels(use), value(use)) for use in shown))
+        unshown = "Shares of this node that have no series, since there are too many."
+        yield GaugeMetricFamily("farthing_node_unshown_shares", unshown, value=len(self.uses) - len(shown))
+        for name, says, value in _DCGM if self._dcgm else ():
+            yield _family(name, says, DCGM_LABELS, ((self._dcgm_labels(use), value(use)) for use in shown))
+
+    def _dcgm_labels(self, use: Use) -> tuple[str, ...]:
+        a, share = use.device.attributes, use.share
+        minor = str(a.get("minor", ""))
+        pod = share.users[0] if share.users else ""
+        of_gpu = (minor, _uuid(use), f"nvidia{minor}", str(a.get("productName", a.get("model", ""))), self._node)
+        return (*of_gpu, share.claim.namespace, pod)
+
+
+def _family(
+    name: str, says: str, labels: Sequence[str], samples: Iterable[tuple[tuple[str, ...], float]]
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, says, labels=labels)
+    for values, amount in samples:
+        family.add_metric(values, amount)
+    return family
 
 
 def _busy(use: Use) -> float:
@@ -82,7 +114,23 @@ def _compute(use: Use) -> float:
     return compute_of(use.share, use.device) / 1000
 
 
+def _uuid(use: Use) -> str:
+    return str(use.device.attributes.get("uuid", ""))
+
+
 def _labels(use: Use) -> tuple[str, ...]:
     share = use.share
-    uuid = str(use.device.attributes.get("uuid", ""))
-    return (share.claim.namespace, share.claim.name, share.share_id, share.device, uuid, share.team, share.level)
+    whose = (share.claim.namespace, share.claim.name, share.share_id, share.team, workload_of(share.users))
+    return (*whose, share.device, _uuid(use), share.level)
+
+
+_OWN: Final[tuple[tuple[str, str, Callable[[Use], float]], ...]] = (
+    ("farthing_share_memory_used_bytes", "Device memory that a share uses.", lambda use: use.memory),
+    ("farthing_share_memory_bytes", "Device memory that a share has.", lambda use: memory_of(use.share, use.device)),
+    ("farthing_share_busy_ratio", "Part of the time in which a share kept its device busy.", _busy),
+    ("farthing_share_compute_ratio", "Part of the device's compute that a share has.", _compute),
+)
+_DCGM: Final[tuple[tuple[str, str, Callable[[Use], float]], ...]] = (
+    ("DCGM_FI_DEV_FB_USED", "Device memory that a share uses, in MiB.", lambda use: use.memory / MIB),
+    ("DCGM_FI_DEV_GPU_UTIL", "Time in which a share kept its device busy, in percent.", lambda use: use.busy / 10),
+)

@@ -65,7 +65,7 @@ _KINDS: Final[dict[str, type[Thing]]] = {
 
 def write(world: World, at: float) -> bytes:
     """The file of a world, in order of names: the same world gives the same file."""
-    things = {name: tuple(sorted(world.all(kind), key=lambda t: t.key)) for name, kind in _KINDS.items()}  # type: ignore[type-var]
+    things = {name: tuple(sorted(world.all(kind), key=lambda t: t.key)) for name, kind in _KINDS.items()}
     return msgspec.json.format(msgspec.json.encode(Export(FORMAT, VERSION, at, **things)), indent=1) + b"\n"  # type: ignore[arg-type]
 
 

@@ -38,6 +38,11 @@ class Events:
             Key("default", node), {"apiVersion": "v1", "kind": "Node", "name": node}, reason, action, warning=True
         )
 
+    async def tell_written(self, kind: str, name: str, reason: Reason) -> None:
+        """One warning about a Budget or PriceBook object, in the namespace `default` as well."""
+        regarding = {"apiVersion": "farthing.dev/v1alpha1", "kind": kind, "name": name}
+        await self._write(Key("default", name), regarding, reason, "Accounting", warning=True)
+
     async def _write(self, about: Key, regarding: Json, reason: Reason, action: str, *, warning: bool) -> None:
         at = self._stamp()
         unique = hashlib.sha256(f"{at}{regarding}{reason}".encode()).hexdigest()[:16]

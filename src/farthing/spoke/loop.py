@@ -15,7 +15,7 @@ from farthing.decide.cycle import plan
 from farthing.kube.apply import Applier
 from farthing.kube.watch import Inbox
 from farthing.model.errors import ConflictError, FarthingError, NotFoundError
-from farthing.model.plan import Effect, Hold, MakeTemplate, Observation, Place, Plan, Release
+from farthing.model.plan import Effect, Hold, MakeTemplate, Observation, Place, Plan, Release, Stop
 from farthing.model.reason import Reason
 from farthing.spoke.events import Events
 from farthing.spoke.metrics import Metrics
@@ -179,6 +179,8 @@ class Loop:
             self._told[pod.uid] = (reason, self.clocks.steady())
             if pod.verdict is None or pod.verdict.why is not reason.why:
                 await self.events.tell(pod, reason, "Holding", warning=True)
+        elif isinstance(effect, Stop):
+            await self.events.tell(effect.pod, effect.reason, "Stopping", warning=True)
         elif isinstance(effect, Place):
             self._told.pop(effect.pod.uid, None)
 
@@ -203,7 +205,7 @@ def _key(effect: Effect) -> object:
             return ("release", claim.key)
         case MakeTemplate(key=key):
             return ("template", key)
-        case Place(pod=pod) | Hold(pod=pod):
+        case Place(pod=pod) | Hold(pod=pod) | Stop(pod=pod):
             return (type(effect), pod.uid)
         case _:
             return effect

@@ -14,6 +14,8 @@ import structlog
 
 from farthing.ledger.interval import DAY, MOST_RECORDS, Batch
 from farthing.ledger.meter import Meter, Records
+from farthing.ledger.use import UseMeter
+from farthing.model.cluster import Pod
 from farthing.model.errors import FarthingError, TransientError
 from farthing.model.plan import Observation
 from farthing.spoke.metrics import Metrics
@@ -30,6 +32,9 @@ WRITE_SECONDS: Final = 5.0
 
 SILENT_SECONDS: Final = 60
 """A meter to which nothing happens says so this often."""
+
+ROOM_SECONDS: Final = 60
+"""Between two looks at which nodes have no room left."""
 
 PUSH_SECONDS: Final = 5.0
 LONGEST_WAIT: Final = 60.0
@@ -53,7 +58,9 @@ class Metering:
         self._mutex = threading.Lock()
         self._ledger: Ledger | None = None
         self._settled_day = -1
-        self.meter = Meter(settings.cluster)
+        self.meter = Meter(settings.cluster, settings.tags)
+        self._looked = 0
+        self.use = UseMeter(settings.cluster)
         self._epoch = 0
         self._seq = 0
         self._said = 0
@@ -104,23 +111,30 @@ class Metering:
 
     async def _write(self, world: World) -> None:
         self.meter.turn(world, self._now())
-        records, at = self.meter.take(), self.meter.now
-        if not records and at - self._said < SILENT_SECONDS:
+        if self.meter.now - self._looked >= ROOM_SECONDS:
+            self._looked = self.meter.now
+            self.meter.look_for_room(world.snapshot(self._now()), world.all(Pod), self._now())
+        records, used, at = self.meter.take(), self.use.take(), self.meter.now
+        if not (records or used) and at - self._said < SILENT_SECONDS:
             return
         parts = _parts(records)
         while parts:
             part, last = parts[0], len(parts) == 1
             watermark = at if last else self._said
-            batch = Batch(self._settings.cluster, self._epoch, self._seq + 1, watermark, part.intervals, part.supplies)
+            batch = Batch(
+                self._settings.cluster, self._epoch, self._seq + 1, watermark, part.intervals, part.supplies, used
+            )
             try:
                 await asyncio.to_thread(self._wal.append, batch)
             except TransientError as error:
                 for unwritten in reversed(parts):
                     self.meter.give_back(unwritten)
+                self.use.give_back(used)
                 self._metrics.unmetered.set(1)
                 _log.error("the meter cannot write; it keeps what it has in memory", error=str(error))
                 return
             del parts[0]
+            used = ()
             self._seq += 1
             self._said = watermark
             self._metrics.unmetered.set(0)

@@ -1,9 +1,11 @@
 """What Prometheus may read of a spoke. Names and meanings are listed in the reference, printed from here."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from farthing.ledger.budget import BURNS, Account
 from farthing.state.fleet import Fleet
 from farthing.state.snapshot import Free
 
@@ -54,6 +56,26 @@ class Metrics:
         self.unmetered = Gauge(
             "farthing_meter_blocked", "1 where the meter cannot write its log, as on a full disk.", registry=registry
         )
+        self.budget_left = Gauge(
+            "farthing_budget_left_ratio",
+            "Part of a budget that is left in its period; negative where too much was spent.",
+            ["budget", "team"],
+            registry=registry,
+        )
+        self.budget_burning = Gauge(
+            "farthing_budget_burning",
+            "1 where a budget is spent too fast: by its last hour (fast) or its last six (slow).",
+            ["budget", "team", "burn"],
+            registry=registry,
+        )
+        self.budgets_unknown = Gauge(
+            "farthing_budgets_unknown",
+            "1 where the ledger could not be asked how budgets stand; they count as they were last known.",
+            registry=registry,
+        )
+        self.unread_pages = Counter(
+            "farthing_unread_pages", "Pages of metrics of pods that could not be read.", registry=registry
+        )
         self.compiled = Gauge(
             "farthing_kernels_compiled",
             "1 where plans are made by compiled kernels, 0 where by numpy.",
@@ -64,6 +86,17 @@ class Metrics:
     def request_timer(self, call: str, seconds: float) -> None:
         """Note how long one write took."""
         self.requests.labels(call).observe(seconds)
+
+    def show_budgets(self, accounts: Sequence[Account]) -> None:
+        """Set the gauges about budgets."""
+        self.budget_left.clear()
+        self.budget_burning.clear()
+        for account in accounts:
+            names = account.budget.name, account.budget.team
+            limit = account.budget.limit
+            self.budget_left.labels(*names).set((limit - account.spent) / limit if limit else 0.0)
+            for burn in BURNS:
+                self.budget_burning.labels(*names, burn.name).set(burn.name in account.burns)
 
     def show_fleet(self, fleet: Fleet, free: Free) -> None:
         """Set the gauges about capacity."""

@@ -12,6 +12,7 @@ import signal
 import socket
 import time
 import uuid
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,7 +20,7 @@ from prometheus_client import start_http_server
 
 from farthing.kube.apply import Applier
 from farthing.kube.connection import Connection
-from farthing.kube.resources import WATCHED
+from farthing.kube.resources import METERED, WATCHED
 from farthing.kube.watch import Inbox, follow
 from farthing.model.errors import FarthingError
 from farthing.spoke.audit import Auditor
@@ -28,11 +29,13 @@ from farthing.spoke.events import Events
 from farthing.spoke.lease import Lease
 from farthing.spoke.loop import Loop
 from farthing.spoke.metrics import Metrics
-from farthing.spoke.settings import Settings
+from farthing.spoke.scraping import Scraper
+from farthing.spoke.settings import LedgerSettings, Settings
 from farthing.state.world import World
 
 if TYPE_CHECKING:
     from farthing.spoke.metering import Metering
+    from farthing.spoke.treasury import Treasury
 
 _log = structlog.get_logger(__name__)
 
@@ -88,13 +91,13 @@ async def _one_term(settings: Settings, metrics: Metrics, stop: asyncio.Event) -
             duration=settings.lease_seconds,
         )
         loop = _assemble(connection, lease, metrics, clocks, identity)
-        loop.meter = metering = _metering(settings, metrics, clocks)
-        listed = [asyncio.Event() for _ in WATCHED]
-        follows = (follow(connection, kind, loop.inbox, event) for kind, event in zip(WATCHED, listed, strict=True))
+        besides = _besides(settings.ledger, settings.namespace, loop, clocks) if settings.ledger else ()
+        watched = (*WATCHED, *METERED) if settings.ledger else WATCHED
+        listed = [asyncio.Event() for _ in watched]
+        follows = (follow(connection, kind, loop.inbox, event) for kind, event in zip(watched, listed, strict=True))
         auditor = Auditor(connection, loop, loop.events, settings.audit_seconds)
         tasks = [
-            asyncio.create_task(work)
-            for work in (*follows, lease.hold(), _lead(loop, lease, listed, auditor, metering))
+            asyncio.create_task(work) for work in (*follows, lease.hold(), _lead(loop, lease, listed, auditor, besides))
         ]
         stack.push_async_callback(_end, tasks)
         ending = asyncio.create_task(stop.wait())
@@ -125,16 +128,28 @@ def _assemble(connection: Connection, lease: Lease, metrics: Metrics, clocks: Sy
     )
 
 
-def _metering(settings: Settings, metrics: Metrics, clocks: SystemClocks) -> "Metering | None":
-    if settings.ledger is None:
-        return None
-    from farthing.spoke.metering import Metering  # noqa: PLC0415 -- SQL takes most of a second to import
+_Work = Callable[[], Coroutine[None, None, None]]
 
-    return Metering(settings.ledger, metrics, clocks.now)
+
+def _besides(ledger: LedgerSettings, namespace: str, loop: Loop, clocks: SystemClocks) -> tuple[_Work, ...]:
+    """What a leader with a ledger does beside placing pods: it meters, scrapes, and looks after budgets."""
+    from farthing.spoke.metering import Metering  # noqa: PLC0415 -- SQL takes most of a second to import
+    from farthing.spoke.treasury import Treasury  # noqa: PLC0415 -- as above
+
+    loop.meter = metering = Metering(ledger, loop.metrics, clocks.now)
+    treasury = Treasury(ledger, loop.metrics, loop.events, clocks.now)
+    may_write = loop.leading
+    loop.leading = lambda: may_write() and treasury.ready
+    scraper = Scraper(metering.use, loop.metrics, namespace, clocks.now)
+    return (
+        lambda: _meter(metering, loop),
+        lambda: _budget(treasury, loop),
+        lambda: _scrape(scraper, loop),
+    )
 
 
 async def _lead(
-    loop: Loop, lease: Lease, listed: list[asyncio.Event], auditor: Auditor, metering: "Metering | None"
+    loop: Loop, lease: Lease, listed: list[asyncio.Event], auditor: Auditor, besides: tuple[_Work, ...]
 ) -> None:
     """Listen until everything is listed and the lease is ours, then decide until it no longer is."""
     for event in listed:
@@ -142,9 +157,7 @@ async def _lead(
     _log.info("everything is listed")
     await lease.held.wait()
     loop.metrics.leading.set(1)
-    work = [asyncio.create_task(loop.run()), asyncio.create_task(auditor.run())]
-    if metering is not None:
-        work.append(asyncio.create_task(_meter(metering, loop)))
+    work = [asyncio.create_task(one) for one in (loop.run(), auditor.run(), *(begin() for begin in besides))]
     try:
         while lease.held.is_set():
             done, _ = await asyncio.wait(work, timeout=lease.duration / 8)
@@ -162,6 +175,28 @@ async def _meter(metering: "Metering", loop: Loop) -> None:
     except Exception:  # noqa: BLE001 -- whatever it is, pods must be placed
         loop.metrics.unmetered.set(1)
         _log.exception("metering has stopped; pods are placed, and not billed until the spoke is started anew")
+        await asyncio.Event().wait()
+
+
+async def _scrape(scraper: Scraper, loop: Loop) -> None:
+    """Read pages of metrics until cancelled. What goes wrong with it is said, and shares are billed all the same."""
+    try:
+        await scraper.run(loop.world)
+    except Exception:  # noqa: BLE001 -- as above
+        _log.exception("use is not measured until the spoke is started anew; shares are billed as before")
+        await asyncio.Event().wait()
+
+
+async def _budget(treasury: "Treasury", loop: Loop) -> None:
+    """Keep budgets up to date until cancelled. What goes wrong is said, and does not keep pods from being placed."""
+    try:
+        await treasury.run(loop.world, caught_up=lambda: not len(loop.inbox), steady=loop.clocks.steady)
+    except Exception:  # noqa: BLE001 -- whatever it is, pods must be placed
+        treasury.ready = True
+        loop.metrics.budgets_unknown.set(1)
+        _log.exception(
+            "budgets are no longer looked at; they count as they were last known until the spoke starts anew"
+        )
         await asyncio.Event().wait()
 
 

@@ -3,17 +3,19 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from farthing.ledger.meter import TAGS
 from farthing.spoke.audit import AUDIT_SECONDS
 from farthing.spoke.lease import DURATION_SECONDS
 
 
 @dataclass(frozen=True)
 class LedgerSettings:
-    """Where the ledger and the meter's log are, and what the cluster is called in the books."""
+    """Where the ledger and the meter's log are, what the cluster is called in the books, which labels become tags."""
 
     url: str
     log: Path
     cluster: str
+    tags: tuple[str, ...] = TAGS
 
 
 @dataclass(frozen=True)

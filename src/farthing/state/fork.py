@@ -20,7 +20,7 @@ from farthing.model.cluster import (
     TaintRule,
     Template,
 )
-from farthing.model.plan import Gone, MakeTemplate, Place, Plan, Release, Seen, Ungate
+from farthing.model.plan import Gone, MakeTemplate, Place, Plan, Release, Seen, Stop, Ungate
 from farthing.model.thing import Thing
 from farthing.state.snapshot import Snapshot
 from farthing.state.world import World
@@ -35,9 +35,10 @@ class Fork:
 
     def __init__(self, original: World, at: float) -> None:
         self.world = World()
+        self.world.budgets = original.budgets
         newest = 0
         for kind in KINDS:
-            for thing in original.all(kind):  # type: ignore[type-var]
+            for thing in original.all(kind):
                 self.world.fold(Seen(thing), at)
                 newest = max(newest, thing.version)
         self.world.recall(original.mix)
@@ -78,6 +79,8 @@ class Fork:
                     self.see(replace(pod, gated=False), at)
                 case Release(claim=claim):
                     self.see(replace(claim, allocation=None, users=()), at)
+                case Stop(pod=pod):
+                    self.end(pod, at)
                 case MakeTemplate(key=key):
                     self.see(Template(key, 0), at)
                 case _:
@@ -94,4 +97,4 @@ class Fork:
     def things(self) -> Iterator[Thing]:
         """Everything that is there."""
         for kind in KINDS:
-            yield from self.world.all(kind)  # type: ignore[type-var]
+            yield from self.world.all(kind)

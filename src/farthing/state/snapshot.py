@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from farthing.model.budget import Budgets
 from farthing.model.cluster import Allocation, Claim, Key, Pod, Slice
 from farthing.state.fleet import Fleet, Ints
 from farthing.state.mix import NOTHING, Typical
@@ -81,13 +82,24 @@ class Stray:
     kept: tuple[tuple[Key, Allocation], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A pod that holds shares."""
+
+    pod: Pod
+    team: str
+    allocations: tuple[Allocation, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """One cluster at the instant `at` (seconds since 1970).
 
     `teams` gives the names behind the indices in `free.team`. `orphans` are allocated claims whose users are all gone,
     with the instant since when. `crowded` are devices of which more was given than they have, with their claims.
-    `stale` are slices whose node is gone. `mix` is what has been asked for lately.
+    `stale` are slices whose node is gone. `mix` is what has been asked for lately. `budgets` is what teams may spend,
+    None where nobody set any. `under_way` are the pods that budgets look at: those that say how long they run, and all
+    where a budget stops work; none where there are no budgets.
     """
 
     at: float
@@ -101,3 +113,5 @@ class Snapshot:
     stale: tuple[Slice, ...] = ()
     strays: tuple[Stray, ...] = ()
     mix: Typical = NOTHING
+    budgets: Budgets | None = None
+    under_way: tuple[UnderWay, ...] = ()

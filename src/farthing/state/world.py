@@ -16,6 +16,7 @@ from typing import TypeVar, cast
 import numpy as np
 
 from farthing.model.ask import ask_of_template
+from farthing.model.budget import Budgets
 from farthing.model.cluster import (
     Allocation,
     Claim,
@@ -29,17 +30,32 @@ from farthing.model.cluster import (
     TaintRule,
     Template,
 )
-from farthing.model.plan import DropSlice, Effect, Gone, Hold, MakeTemplate, Observation, Place, Release, Seen, Ungate
+from farthing.model.plan import (
+    DropSlice,
+    Effect,
+    Gone,
+    Hold,
+    MakeTemplate,
+    Observation,
+    Place,
+    Release,
+    Seen,
+    Stop,
+    Ungate,
+)
 from farthing.model.reason import Why
 from farthing.model.thing import Thing
 from farthing.state.fleet import Fleet, build_fleet
 from farthing.state.mix import AskClass, Mix
-from farthing.state.snapshot import Free, Snapshot, Stray, Waiting
+from farthing.state.snapshot import Free, Snapshot, Stray, UnderWay, Waiting
 from farthing.state.usage import Usage
 
-_T = TypeVar("_T", Node, Slice, TaintRule, DriverProfile, DeviceClass, Claim, Pod, Namespace, Template)
+_T = TypeVar("_T", bound=Thing)
 
 _Target = tuple[type, Key]
+
+_OF_FLEETS = (Node, Slice, TaintRule, DriverProfile, DeviceClass)
+"""What a fleet is built from."""
 
 GRAVES = 50_000
 """How many of the gone we remember, so that late news of them is not believed. The oldest are forgotten first."""
@@ -57,7 +73,7 @@ class World:
     """The state of one cluster. `fold`, `assume`, `settle` and `sweep` change it; `snapshot` reads it."""
 
     def __init__(self) -> None:
-        self._tables: dict[type[Thing], dict[Key, Thing]] = defaultdict(dict)
+        self._tables: dict[type, dict[Key, Thing]] = defaultdict(dict)
         self._graves: dict[tuple[type[Thing], Key], int] = {}
         self._usage = Usage()
         self._fleet: Fleet | None = None
@@ -73,6 +89,8 @@ class World:
         self._kept: dict[Key, tuple[Allocation, float]] = {}
         self._strays: dict[Key, float | None] = {}
         self.mix = Mix()
+        self._askers: set[Key] = set()
+        self.budgets: Budgets | None = None
 
     # Reading ------------------------------------------------------------------------------------------------------
 
@@ -124,6 +142,8 @@ class World:
             strays=tuple(self._stray_pods(at)),
             stale=tuple(stale for stale in self._stale if (Slice, stale.key) not in self._busy),
             mix=self.mix.typical(),
+            budgets=self.budgets,
+            under_way=tuple(self._under_way(self.budgets)) if self.budgets else (),
         )
 
     def _idle_claim(self, key: Key) -> Claim | None:
@@ -138,6 +158,16 @@ class World:
             claims = self._ours(pod)
             kept = tuple((claim.key, self._kept[claim.key][0]) for claim in claims if claim.key in self._kept)
             yield Stray(pod, claims, self.team_of(pod), at if since is None else since, kept)
+
+    def _under_way(self, budgets: Budgets) -> Iterator[UnderWay]:
+        """The pods that hold shares, as far as budgets look at them."""
+        all_of_them = any(allowance.on_exhausted == "Stop" for allowance in budgets.allowances)
+        for key in self._askers:
+            pod = self.get(Pod, key)
+            if pod is not None and (all_of_them or pod.duration is not None):
+                held = tuple(claim.allocation for claim in self._ours(pod) if claim.allocation is not None)
+                if held:
+                    yield UnderWay(pod, self.team_of(pod), held)
 
     def _ours(self, pod: Pod) -> tuple[Claim, ...]:
         """The claims of a pod that are there and Farthing's to allocate."""
@@ -222,7 +252,7 @@ class World:
             self._pod_changed(key, cast("Pod | None", old))
         elif kind is Claim:
             self._claim_changed(key, cast("Claim | None", old), at)
-        elif kind not in (Namespace, Template):
+        elif kind in _OF_FLEETS:
             self._fleet = None
 
     def _pod_changed(self, key: Key, old: Pod | None) -> None:
@@ -235,6 +265,10 @@ class World:
             self._waiting.add(key)
         else:
             self._waiting.discard(key)
+        if pod is not None and pod.claims and not pod.over:
+            self._askers.add(key)
+        else:
+            self._askers.discard(key)
         if old is not None and (pod is None or pod.uid != old.uid or not pod.waits):
             self._avoid.pop(old.uid, None)
             self._refusals.pop(old.uid, None)
@@ -358,7 +392,7 @@ class World:
 def _targets(effect: Effect) -> Iterable[_Target]:
     """What nobody else may touch while the effect is being written."""
     match effect:
-        case Place(pod=pod) | Ungate(pod=pod) | Hold(pod=pod):
+        case Place(pod=pod) | Ungate(pod=pod) | Hold(pod=pod) | Stop(pod=pod):
             return ((Pod, pod.key),)
         case Release(claim=claim):
             users = (Key(claim.key.namespace, name) for name, _ in claim.users)

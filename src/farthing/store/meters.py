@@ -7,15 +7,15 @@ nobody has seen it after, and a device stayed until the next meter began, since 
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, Table, and_, delete, insert, literal, or_, select, tuple_, update
 
 from farthing.ledger.interval import DAY, Batch, Interval, Supply
 from farthing.store.rows import Row, interval_of, interval_row, supply_of, supply_row
-from farthing.store.schema import dirty, early, intervals, progress, settled, supplies
-from farthing.store.upsert import put_missing, put_newer, put_selected
+from farthing.store.schema import dirty, early, intervals, progress, settled, supplies, used
+from farthing.store.upsert import add, put_missing, put_newer, put_selected
 
 IDLE: Final = ""
 """Among dirty devices: the day's idle cost is to be shared out anew."""
@@ -79,6 +79,7 @@ def remember(connection: Connection, batch: Batch) -> bool:
     ):
         _mark(connection, table, [row for row in rows if row["start"] // DAY <= last], after, last)
         put_newer(connection, table, rows)
+    add(connection, used, [asdict(one) for one in batch.used])
     if batch.epoch != after.newest and before != after:
         heard = before.heard(batch.epoch) if batch.epoch in before.starts else batch.epoch
         mark_cluster(connection, batch.cluster, min(heard, batch.epoch) // DAY, last)

@@ -1,6 +1,7 @@
 """Values to rows and back: what meters said, and what is in the books."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +18,13 @@ _OWNERS_END: Final = "\n"
 """Between owners; names hold nothing that cannot be printed."""
 
 _POSTING_FIELDS: Final = tuple(field for field in Posting.__dataclass_fields__)
+
+
+def _encode(tags: tuple[tuple[str, str], ...]) -> str:
+    return msgspec.json.encode(tags).decode()
+
+
+_tags = lru_cache(maxsize=10_000)(msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode)
 
 
 def interval_row(interval: Interval, batch: Batch) -> dict[str, Any]:
@@ -37,6 +45,7 @@ def interval_row(interval: Interval, batch: Batch) -> dict[str, Any]:
         "pod": interval.pod,
         "owners": _OWNERS_END.join(interval.owners),
         "use": interval.use,
+        "tags": _encode(interval.tags) if interval.tags else "",
         "epoch": batch.epoch,
         "seq": batch.seq,
     }
@@ -60,6 +69,7 @@ def interval_of(row: Row, end: int | None) -> Interval:
         pod=row["pod"],
         owners=tuple(row["owners"].split(_OWNERS_END)) if row["owners"] else (),
         use=row["use"],
+        tags=_tags(row["tags"]) if row["tags"] else (),
     )
 
 

@@ -2,10 +2,13 @@
 
 `supplies` and `intervals` are what meters said, each record as the latest batch has it; `progress` says how far each
 meter's batches have come without a gap, `early` which came before their turn. `entries` and `postings` are the books;
-`daily` is their sum by day, kept in the same transaction. `dirty` are devices and days to be rated (again).
+`daily` is their sum by day, kept in the same transaction. `dirty` are devices and days to be rated (again). `used` is
+what was measured to be in use, by day.
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKeyConstraint, Index, MetaData, Table, Text, UniqueConstraint
+
+from farthing.ledger.interval import USED_NUMBERS
 
 metadata = MetaData()
 
@@ -74,6 +77,21 @@ intervals = Table(
     _text("use"),
     _number("epoch"),
     _number("seq"),
+    _text("tags"),
+    sqlite_with_rowid=False,
+)
+
+Index("intervals_by_end", intervals.c.end, intervals.c.cluster, intervals.c.device)
+
+used = Table(
+    "used",
+    metadata,
+    _text("team", key=True),
+    _number("day", key=True),
+    _text("cluster", key=True),
+    _text("namespace", key=True),
+    _text("workload", key=True),
+    *(_number(name) for name in USED_NUMBERS),
     sqlite_with_rowid=False,
 )
 
@@ -84,6 +102,8 @@ settled = Table("settled", metadata, _text("cluster", key=True), _number("day"))
 books = Table("books", metadata, _number("version", key=True), _number("since"), _text("currency"), _text("content"))
 
 idle_rules = Table("idle_rules", metadata, _number("day", key=True), _text("content"))
+
+budgets = Table("budgets", metadata, _text("name", key=True), _text("content"))
 
 periods = Table("periods", metadata, _text("period", key=True), _number("closed_at"))
 
@@ -129,6 +149,7 @@ postings = Table(
     _number("seconds"),
     _number("milli_gpu_seconds"),
     _number("mib_seconds"),
+    _text("tags"),
     ForeignKeyConstraint(["entry"], ["entries.id"], deferrable=True, initially="DEFERRED"),
     sqlite_with_rowid=False,
 )

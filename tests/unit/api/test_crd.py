@@ -24,6 +24,9 @@ class Outer(Part):
     maybe: str | None = Field(default=None, max_length=9)
     one: Literal["only"] = "only"
     some: set[Annotated[str, Field(min_length=1)]] = Field(default_factory=set)
+    ruled_part: Inner = Field(
+        default=Inner(size=1), json_schema_extra=ruled(Rule("self == oldSelf", "it stays as it is"))
+    )
     many: tuple[Inner, ...] = ()
     fixed: str = Field(default="x", json_schema_extra=ruled(Rule("self == oldSelf", "it stays")))
 
@@ -34,7 +37,16 @@ def printed():
 
 
 def test_names_are_camel_case_and_titles_are_gone(printed):
-    assert set(printed["properties"]) == {"innerPart", "maybePart", "maybe", "one", "some", "many", "fixed"}
+    assert set(printed["properties"]) == {
+        "innerPart",
+        "maybePart",
+        "ruledPart",
+        "maybe",
+        "one",
+        "some",
+        "many",
+        "fixed",
+    }
     assert "title" not in str(printed)
     assert printed["description"] == "A part with one field of every sort."
 
@@ -47,6 +59,11 @@ def test_references_are_put_in_place_with_their_rules(printed):
     assert inner["description"] == "The part inside."
     assert printed["properties"]["many"]["items"]["properties"] == inner["properties"]
     assert "$" not in str(printed)
+
+
+def test_a_field_adds_its_rules_to_those_of_the_part_that_it_holds(printed):
+    messages = [rule["message"] for rule in printed["properties"]["ruledPart"]["x-kubernetes-validations"]]
+    assert messages == ["a size is positive", "it stays as it is"]
 
 
 def test_optional_is_left_out_rather_than_null(printed):

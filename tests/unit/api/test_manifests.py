@@ -96,6 +96,10 @@ ALLOWED = {
     ("resource.k8s.io", "deviceclasses"): {"get", "list", "watch"},
     ("resource.k8s.io", "devicetaintrules"): {"get", "list", "watch"},
     ("farthing.dev", "driverprofiles"): {"get", "list", "watch"},
+    ("farthing.dev", "budgets"): {"get", "list", "watch"},
+    ("farthing.dev", "pricebooks"): {"get", "list", "watch"},
+    ("batch", "jobs"): {"get", "list", "watch"},
+    ("", "pods/eviction"): {"create"},
     ("events.k8s.io", "events"): {"create"},
 }
 

@@ -4,8 +4,10 @@ import pytest
 
 from farthing.cli.explain import _name, _unknown, explanation
 from farthing.cli.leader import Leader
+from farthing.model.budget import Allowance, Budgets
 from farthing.model.cluster import Constraints, Key, Pod
 from farthing.model.errors import InvalidError
+from farthing.model.reason import Reason, Why
 
 LED = Leader(leads=True, holder="spoke-1", renewed_seconds=1.0)
 UNLED = Leader(leads=False, sentence="no spoke has ever run here")
@@ -111,3 +113,21 @@ def test_a_pod_may_be_named_as_kubectl_does(text):
 def test_other_kinds_are_refused_by_name():
     with pytest.raises(InvalidError, match="job/a: only pods"):
         _name("job/a")
+
+
+SPENT = Allowance("cap", "default", "GBP", 100, 100, 0, 2_000_000)
+
+
+def test_a_budget_that_is_looked_at_holds_it_as_the_spoke_would(town):
+    town.world.budgets = Budgets((SPENT,), 1_000_000.0)
+    found = explained(town.pod("a", "0.5"), "a")
+    assert (found.state, found.reason, found.excluded) == ("waiting", "BudgetSpent", ())
+    assert "budget cap of team default is spent" in found.sentence
+
+
+def test_without_a_ledger_what_the_spoke_last_wrote_of_budgets_is_repeated(town):
+    said = Reason(Why.BUDGET_SHORT, "budget cap of team default: it would cost too much")
+    found = explained(town.pod("a", "0.5", verdict=said), "a")
+    assert (found.reason, found.sentence) == ("BudgetShort", said.sentence)
+    old = Reason(Why.NO_CAPACITY, "as it was")
+    assert explained(town.pod("b", "0.5", verdict=old), "b").reason == ""

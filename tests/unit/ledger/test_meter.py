@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from farthing.ledger.fleet import CARD
 from farthing.ledger.meter import Meter
 from farthing.model.cluster import (
     OWN_DRIVER,
@@ -12,14 +11,17 @@ from farthing.model.cluster import (
     Device,
     DeviceId,
     DriverProfile,
+    Job,
     Key,
     Namespace,
     Node,
+    Pod,
     Result,
     Slice,
     Taint,
 )
 from farthing.model.plan import Gone, Listed, Seen
+from farthing.state.usage import CARD
 from tests.builders import GIB, allocated, asking, device, newer, node, slice_of, world
 
 AT = 1000.0
@@ -217,3 +219,97 @@ def test_a_name_that_no_team_can_have_is_not_billed():
     forged = replace(held, allocation=replace(held.allocation, team="Robert'); DROP TABLE " + "x" * 300))
     _, meter = metered(node(), slice_of(), (pod, claim), forged)
     assert meter.take().intervals[0].team == "team-a"
+
+
+def ended(pod, at):
+    return Seen(newer(pod, over=True, ended=at))
+
+
+def test_a_share_ends_when_its_pod_did_and_not_when_that_was_noticed():
+    pod, claim = asking(gated=False, node="n0")
+    held = held_since(claim, pod, 400)
+    found, meter = metered(node(), slice_of(), (pod, claim), held)
+    meter.take()
+    fold(found, meter, ended(pod, 1090.7), 1100)
+    fold(found, meter, Seen(newer(held, allocation=None, users=())), 1102)
+    meter.turn(found, 1103)
+    assert [i.end for i in meter.take().intervals] == [1090]
+
+
+def test_a_pods_clock_that_runs_ahead_or_far_behind_is_not_believed():
+    for said, end in ((5000.0, 1102), (300.0, 400)):
+        pod, claim = asking(gated=False, node="n0")
+        held = held_since(claim, pod, 400)
+        found, meter = metered(node(), slice_of(), (pod, claim), held)
+        fold(found, meter, ended(pod, said), 1100)
+        fold(found, meter, Seen(newer(held, allocation=None, users=())), 1102)
+        meter.turn(found, 1103)
+        assert [i.end for i in meter.take().intervals] == [end]
+
+
+def test_a_claim_of_several_pods_ends_with_the_last_of_them():
+    pod, claim = asking(gated=False, node="n0")
+    held = held_since(claim, pod, 400)
+    found, meter = metered(node(), slice_of(), (pod, claim), held)
+    second = newer(pod, key=Key("team-a", "q"), uid="uid-q")
+    both = newer(held, users=(*held.users, ("q", "uid-q")))
+    for news in (Seen(second), Seen(both)):
+        fold(found, meter, news, 1010)
+    meter.turn(found, 1010)
+    fold(found, meter, ended(pod, 1020.0), 1021)
+    fold(found, meter, ended(second, 1050.0), 1051)
+    fold(found, meter, Seen(newer(both, allocation=None, users=())), 1060)
+    meter.turn(found, 1060)
+    assert [i.end for i in meter.take().intervals] == [1050]
+
+
+def test_a_job_of_a_cron_job_is_billed_to_the_cron_job():
+    pod, claim = asking(owners=("Job/report-29400000",))
+    job = Job(Key("team-a", "report-29400000"), 1, "CronJob/report")
+    _, meter = metered(node(), slice_of(), job, (pod, claim), held_since(claim, pod, 400))
+    (found,) = meter.take().intervals
+    assert found.owners == ("Job/report-29400000", "CronJob/report")
+    assert found.workload == "CronJob/report"
+
+
+def test_labels_that_are_chosen_become_tags():
+    labels = (("app.kubernetes.io/name", "chat"), ("team-note", "x"))
+    pod, claim = asking(labels=labels)
+    things = (node(), slice_of(), (pod, claim), held_since(claim, pod, 400))
+    _, meter = metered(*things)
+    assert meter.take().intervals[0].tags == (("app.kubernetes.io/name", "chat"),)
+    meter = Meter("c", ("team-note", "absent"))
+    meter.begin(world(*things), AT)
+    assert meter.take().intervals[0].tags == (("team-note", "x"),)
+
+
+def test_what_nobody_takes_of_a_reserved_device_is_the_teams():
+    found, meter = metered(node(labels={"farthing.dev/reserved": "vision"}), slice_of())
+    assert [(i.use, i.team, i.claim, i.start, i.end) for i in meter.take().intervals] == [
+        ("reserved", "vision", "reservation", 1000, None)
+    ]
+    fold(
+        found, meter, Seen(newer(found.get(Node, Key("", "n0")), labels={"farthing.dev/reserved": "Not A Team"})), 2000
+    )
+    meter.turn(found, 2000)
+    assert [(i.use, i.end) for i in meter.take().intervals] == [("reserved", 2000)]
+
+
+def test_devices_of_a_node_without_room_for_any_typical_ask_are_stranded_after_two_looks():
+    small, big = asking("small", "0.25", cpu=4000, memory=GIB), asking("big", "1", cpu=61_000, gated=False, node="n0")
+    found, meter = metered(node(), slice_of(), small, big)
+    looks = []
+    for at in (1060, 1120, 1180):
+        if at == 1180:
+            fold(found, meter, Gone(Pod, big[0].key, 10**9), at)
+        meter.look_for_room(found.snapshot(at), found.all(Pod), at)
+        looks.append([(i.use, i.start, i.end) for i in meter.take().intervals])
+    assert looks == [[], [("stranded", 1120, None)], [("stranded", 1120, 1180)]], "3 of 64 cores left, 4 wanted"
+
+
+def test_a_node_with_room_is_not_stranded_however_long_it_is_looked_at():
+    found, meter = metered(node(), slice_of(), asking(cpu=4000))
+    meter.take()
+    for at in (1060, 1120, 1180):
+        meter.look_for_room(found.snapshot(at), found.all(Pod), at)
+    assert not meter.take()

@@ -1,5 +1,8 @@
 """A node driver's parts without kubelet and without hardware: claims as the API server shows them, devices as values."""
 
+import json
+import shutil
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,8 +14,10 @@ from farthing.model.errors import NotFoundError
 from farthing.node.cdi import Cdi
 from farthing.node.checkpoint import Checkpoint
 from farthing.node.devices import Device, Edits, Inventory, Sample
+from farthing.node.hands import Hands
 from farthing.node.prepare import Preparer
 from farthing.node.share import ClaimName, Share
+from tests.unit.node.nvml_machine import Machine
 
 DRIVER, NODE = "gpu.farthing.dev", "n1"
 GIB = 1 << 30
@@ -67,6 +72,11 @@ class Bench:
     def close(self, shares: tuple[Share, ...], others: tuple[Share, ...]) -> None:  # noqa: ARG002 -- as the seam has it
         self.opened -= {share.share_id for share in shares}
 
+    def tidy(self, opened: tuple[Share, ...]) -> tuple[str, ...]:
+        stray = self.opened - {share.share_id for share in opened}
+        self.opened -= stray
+        return tuple(sorted(stray))
+
     def used(self) -> tuple[Sample, ...]:
         return ()
 
@@ -80,6 +90,7 @@ class Rig:
     bench: Bench = field(default_factory=Bench)
     away: Exception | None = None
     boot: str = "boot-1"
+    seen: dict[ClaimName, dict[str, Any]] = field(default_factory=dict)
 
     def give(self, number: int, *args: Any, **more: Any) -> ClaimName:
         found = claim(number, *args, **more)
@@ -94,22 +105,47 @@ class Rig:
         return self.claims[wanted.name]
 
     def restart(self) -> Preparer:
-        return Preparer(
-            self.bench,
-            Checkpoint(self.folder / "claims", self.boot),
-            Cdi(self.folder / "cdi"),
-            self.fetch,
-            DRIVER,
-            NODE,
-            self.folder / "serialize.lock",
-            self.bench.look(),
-        )
+        checkpoint = Checkpoint(self.folder / "claims", self.boot)
+        hands = Hands(self.bench, checkpoint, Cdi(self.folder / "cdi"), self.bench.look())
+        return Preparer(hands, self.fetch, DRIVER, NODE, self.folder / "serialize.lock", self.seen.get)
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "claims" / "journal"
 
     def left(self) -> list[str]:
-        """What lies on the disk for claims."""
-        return sorted(p.name for part in ("claims", "cdi") for p in (self.folder / part).glob("*"))
+        """What lies on the disk for claims: records, by claim and state, and CDI files."""
+        lines = self.journal.read_bytes().splitlines() if self.journal.exists() else []
+        records = [json.loads(line) for line in lines if line.strip()]
+        last = {record["claim"]["name"]: record["state"] for record in records}
+        return sorted([*map(" ".join, last.items()), *(path.name for path in (self.folder / "cdi").glob("*"))])
 
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Rig:
     return Rig(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory):
+    """The folder of a libnvidia-ml.so.1 that says what it is told."""
+    if not shutil.which("gcc"):
+        pytest.skip("no gcc: the stand-in for NVML cannot be compiled")
+    folder = tmp_path_factory.mktemp("nvml")
+    source = Path(__file__).parent / "nvml" / "nvml.c"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(folder / "libnvidia-ml.so.1"), str(source)], check=True)
+    return folder
+
+
+@pytest.fixture
+def start(library, tmp_path):
+    """A way to start a driver on such a library."""
+    made = []
+
+    def begin(*, mps=True):
+        made.append(Machine(library, tmp_path, mps))
+        return made[0]
+
+    yield begin
+    for machine in made:
+        machine.end()

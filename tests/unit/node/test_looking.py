@@ -25,10 +25,10 @@ def driver(tmp_path):
 
 async def test_the_last_sight_stays_and_the_failure_is_counted(driver):
     await driver.look()
-    before = driver.preparer.inventory
+    before = driver.hands.inventory
     driver._vendor.blind = True
     await driver.look()
-    assert driver.preparer.inventory == before
+    assert driver.hands.inventory == before
     assert driver.metrics.blind._value.get() == 1
 
 

@@ -92,6 +92,15 @@ def test_closing_what_is_not_open_does_nothing(daemons):
     daemons.close(shares(1, level="hard"), [])
 
 
+def test_daemons_of_no_share_are_stopped(daemons, tmp_path):
+    mine, stray = shares(1, level="hard"), shares(2, level="hard")
+    for group in (mine, stray):
+        daemons.open(group, DEVICES)
+    assert daemons.tidy([mine]) == (domain_name(stray),)
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {domain_name(mine)}
+    assert daemons.tidy([mine]) == ()
+
+
 def test_a_dead_daemon_is_started_again_with_its_limits(daemons, tmp_path):
     group = shares(1, level="hard")
     daemons.open(group, DEVICES)

@@ -3,136 +3,10 @@
 It runs in a process of its own, since a library once loaded stays.
 """
 
-import json
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
+import psutil
 import pytest
-import yaml
 
-DOUBLE = Path(__file__).parent / "mps_double.py"
-ROOT = Path(__file__).parents[3]
-SOURCE = Path(__file__).parent / "nvml" / "nvml.c"
-MACHINE = """
-driver: 570.86.10
-count: 3
-gpu0: {uuid: GPU-0, name: NVIDIA H100 80GB HBM3, minor: 0, capability: 9.0, memory: 85520809984, bus: "00000000:1B:00.0", mig: 0, ecc: 0, remapped: "0,0,0,0", temperature: 40, slowdown: 90}
-gpu1:
-  uuid: GPU-1
-  name: NVIDIA A100-SXM4-40GB
-  minor: 1
-  capability: 8.0
-  memory: 42949672960
-  bus: "00000000:3B:00.0"
-  mig: 1
-  mig0: {uuid: MIG-0, name: NVIDIA A100-SXM4-40GB MIG 1g.5gb, memory: 5100273664, gi: 7, ci: 0}
-  mig1: {uuid: MIG-1, name: NVIDIA A100-SXM4-40GB MIG 3g.20gb, memory: 20937965568, gi: 2, ci: 0}
-gpu2: {uuid: GPU-2, name: NVIDIA L4, minor: 2, capability: 8.9, memory: 24152899584, bus: "00000000:5B:00.0", noevents: 1}
-"""
-PROBE = """
-import dataclasses, json, sys, structlog
-from pathlib import Path
-structlog.configure(logger_factory=structlog.WriteLoggerFactory(sys.stderr))
-from farthing.model.errors import FarthingError
-from farthing.node.nvidia import Nvidia
-mps = object() if sys.argv[1] == "mps" else None
-if mps:
-    from farthing.node.mps import MpsDaemons
-    mps = MpsDaemons(Path(sys.argv[2]), sys.argv[3], own_shm=False)
-from tests.unit.node.conftest import claim
-from farthing.node.share import shares_of
-def shares(level, device="gpu-0"):
-    return shares_of(claim(1, device, level=level), "gpu.farthing.dev", "n1")
-for line in sys.stdin:
-    word = line.strip()
-    try:
-        if word == "start":
-            vendor = Nvidia(mps, lambda: "T")
-            answer = {}
-        elif word == "look":
-            answer = {d.name: {"memory": d.memory, "levels": sorted(d.levels), "shared": d.shared, "attributes": {k: getattr(v, "text", v) for k, v in d.attributes.items()}, "troubles": [[t.name, t.value, t.effect] for t in d.troubles]} for d in vendor.look().devices}
-        elif word.startswith("open"):
-            edits = vendor.open(shares(*word.split()[1:]))
-            answer = {"env": edits.env, "nodes": edits.nodes, "mounts": [m.container for m in edits.mounts]}
-        elif word.startswith("close"):
-            vendor.close(shares(*word.split()[1:]), ())
-            answer = {}
-        elif word == "used":
-            answer = [dataclasses.asdict(s) for s in vendor.used()]
-    except FarthingError as error:
-        answer = {"error": str(error)}
-    print(json.dumps(answer), flush=True)
-"""
-
-
-@pytest.fixture(scope="session")
-def library(tmp_path_factory):
-    if not shutil.which("gcc"):
-        pytest.skip("no gcc: the stand-in for NVML cannot be compiled")
-    folder = tmp_path_factory.mktemp("nvml")
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(folder / "libnvidia-ml.so.1"), str(SOURCE)], check=True)
-    return folder
-
-
-def flat(value, prefix=""):
-    for key, one in value.items():
-        if isinstance(one, dict):
-            yield from flat(one, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}={one}"
-
-
-class Machine:
-    """One process with the binding, and what the library tells it."""
-
-    def __init__(self, library, folder, mps):
-        self.state = yaml.safe_load(MACHINE)
-        self._file = folder / "machine"
-        self.write()
-        environment = {
-            **os.environ,
-            "LD_LIBRARY_PATH": str(library),
-            "PYTHONPATH": str(ROOT),
-            "FAKE_NVML": str(self._file),
-        }
-        command = [sys.executable, "-c", PROBE, "mps" if mps else "plain", str(folder / "mps"), str(DOUBLE)]
-        self.process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def write(self):
-        self._file.write_text("\n".join(flat(self.state)) + "\n")
-
-    def change(self, gpu, **more):
-        self.state[gpu].update(more)
-        self.write()
-
-    def ask(self, word):
-        self.process.stdin.write(f"{word}\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
-
-    def end(self):
-        self.process.stdin.close()
-        self.process.stdout.close()
-        self.process.wait(10)
-
-
-@pytest.fixture
-def start(library, tmp_path):
-    made = []
-
-    def begin(*, mps=True):
-        made.append(Machine(library, tmp_path, mps))
-        made[0].ask("start")
-        return made[0]
-
-    yield begin
-    for machine in made:
-        machine.end()
+from tests.unit.node.nvml_machine import gpu
 
 
 def test_gpus_are_found_with_upstreams_attributes(start):
@@ -242,6 +116,22 @@ def test_a_hard_share_has_its_daemon_while_it_is_open(start, tmp_path):
     assert list((tmp_path / "mps").iterdir()) == []
 
 
+def test_a_daemon_outlives_a_driver_that_is_killed_on_the_host(start, tmp_path):
+    """In a container it would not: everything in a container ends with it."""
+    machine = start()
+    machine.ask("look")
+    machine.ask("open", "hard")
+    (place,) = (tmp_path / "mps").iterdir()
+    number = (place / "pipe" / "nvidia-cuda-mps-control.pid").read_text()
+    machine.process.kill()
+    machine.restart()
+    machine.ask("look")
+    machine.ask("open", "hard")
+    assert (place / "pipe" / "nvidia-cuda-mps-control.pid").read_text() == number
+    assert psutil.pid_exists(int(number))
+    machine.ask("close", "hard")
+
+
 def test_a_shared_share_has_none(start, tmp_path):
     machine = start()
     machine.ask("look")
@@ -261,3 +151,33 @@ def test_a_gpu_whose_instances_are_all_gone_is_not_lost(start):
     del machine.state["gpu1"]["mig0"], machine.state["gpu1"]["mig1"]
     machine.write()
     assert set(machine.ask("look")) == {"gpu-0", "gpu-2"}
+
+
+def test_where_a_gpu_sits_is_told_under_kubernetes_names(start, tmp_path):
+    machine = start()
+    device = tmp_path / "root/sys/devices/pci0000:17/0000:17:01.0/0000:1b:00.0"
+    device.mkdir(parents=True)
+    (device / "numa_node").write_text("1\n")
+    bus = tmp_path / "root/sys/bus/pci/devices"
+    bus.mkdir(parents=True)
+    (bus / device.name).symlink_to(device)
+    attributes = machine.ask("look")["gpu-0"]["attributes"]
+    assert attributes["resource.kubernetes.io/pcieRoot"] == "pci0000:17"
+    assert attributes["resource.kubernetes.io/numaNode"] == 1
+
+
+def nvlinks(machine):
+    return [device["attributes"].get("nvlinkDomain") for _, device in sorted(machine.ask("look").items())]
+
+
+def test_gpus_that_nvlink_connects_are_one_domain(start):
+    machine = start()
+    first, second = "00000000:00:00.0", "00000000:01:00.0"
+    machine.add(gpu(0, link0=second, link3=second), gpu(1, link0=first), gpu(2), gpu(3, link0="00000000:7F:00.0"))
+    assert nvlinks(machine) == ["0000:00:00.0", "0000:00:00.0", None, None]
+
+
+def test_gpus_on_switches_are_one_domain(start):
+    machine = start()
+    machine.add(*(gpu(number, link0="switch") for number in range(3)), gpu(3))
+    assert nvlinks(machine) == ["0000:00:00.0"] * 3 + [None]

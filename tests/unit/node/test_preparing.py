@@ -10,6 +10,7 @@ import pytest
 from farthing.model.errors import FarthingError, InvalidError, NotFoundError, TransientError, UnsupportedError
 from farthing.node import cdi as cdi_module
 from farthing.node import checkpoint as checkpoint_module
+from farthing.node import prepare as prepare_module
 from farthing.node.cdi import Cdi
 from tests.unit.node.conftest import name, uid
 
@@ -20,7 +21,7 @@ async def test_preparing_twice_is_preparing_once(rig):
     first = await driver.prepare(claim)
     before = rig.left()
     assert await driver.prepare(claim) == first
-    assert rig.left() == before == [f"{uid(1)}.json", f"farthing.dev-gpu_{uid(1)}.json"]
+    assert rig.left() == before == ["c1 prepared", f"farthing.dev-gpu_{uid(1)}.json"]
 
 
 async def test_the_cdi_file_tells_the_container_what_it_got(rig):
@@ -50,41 +51,49 @@ async def test_unpreparing_does_not_need_the_claim_any_more(rig):
     assert rig.left() == []
 
 
-class KilledError(BaseException):
+class KilledError(Exception):
     """The end of the process."""
 
 
-@pytest.mark.parametrize("step", range(1, 12))
+async def ended(work):
+    """Have the work end, by itself or by being killed."""
+    with contextlib.suppress(KilledError):
+        await work
+
+
+@pytest.mark.parametrize("step", range(1, 8))
 @pytest.mark.parametrize(
     ("work", "then"), [("prepare", "prepare"), ("prepare", "unprepare"), ("unprepare", "unprepare")]
 )
 async def test_killed_at_any_write_the_next_driver_ends_at_the_same_place(rig, monkeypatch, step, work, then):
-    """Each rename and each removal is a step; the process ends before the chosen one is done."""
+    """Each write, each rename and each removal is a step; the process ends when half of the chosen one is done."""
     claim = rig.give(1)
     if work == "unprepare":
         await rig.restart().prepare(claim)
     steps = 0
 
-    def dying(real):
+    def dying(real, half=lambda *_: None):
         def act(*args, **more):
             nonlocal steps
             steps += 1
             if steps == step:
+                half(*args)
                 raise KilledError
             return real(*args, **more)
 
         return act
 
+    write, pwrite = os.write, os.pwrite
     with monkeypatch.context() as patch:
+        patch.setattr(os, "write", dying(write, lambda file, data: write(file, data[: len(data) // 2])))
+        patch.setattr(os, "pwrite", dying(pwrite, lambda file, data, at: pwrite(file, data[: len(data) // 2], at)))
         patch.setattr(os, "replace", dying(os.replace))
-        patch.setattr(os, "unlink", dying(os.unlink))
         patch.setattr(cdi_module.Path, "unlink", dying(cdi_module.Path.unlink))
-        with contextlib.suppress(KilledError):
-            await getattr(rig.restart(), work)(claim)
+        await ended(getattr(rig.restart(), work)(claim))
     after = rig.restart()
     await getattr(after, then)(claim)
     if then == "prepare":
-        assert rig.left() == [f"{uid(1)}.json", f"farthing.dev-gpu_{uid(1)}.json"]
+        assert rig.left() == ["c1 prepared", f"farthing.dev-gpu_{uid(1)}.json"]
         assert rig.bench.opened == {"s1"}
         await after.unprepare(claim)
     assert rig.left() == []
@@ -163,7 +172,7 @@ async def test_a_neighbour_whose_claim_is_over_makes_room(rig):
     await driver.prepare(rig.give(1, team="a"))
     del rig.claims["c1"]
     await driver.prepare(rig.give(2, team="b"))
-    assert f"{uid(1)}.json" not in rig.left()
+    assert "c1 prepared" not in rig.left()
 
 
 async def test_a_level_that_the_device_cannot_deliver_is_refused(rig):
@@ -193,19 +202,41 @@ async def test_after_a_boot_the_leftovers_of_the_former_are_cleared(rig):
         lambda text: text[:-5],
         lambda text: "",
         lambda text: text.replace('"compute": 250', '"compute": 251'),
-        lambda text: text.replace('"version": 1', '"version": 2'),
+        lambda text: text.replace('"version": 2', '"version": 3'),
     ],
     ids=["cut short", "empty", "changed", "of another version"],
 )
 async def test_a_spoiled_record_is_moved_aside_and_made_anew_from_the_claim(rig, spoil):
     await rig.restart().prepare(rig.give(1))
-    path = rig.folder / "claims" / f"{uid(1)}.json"
-    path.write_text(spoil(path.read_text()))
+    rig.journal.write_text(spoil(rig.journal.read_text()))
     driver = rig.restart()
     await driver.unprepare(name(2))
     await driver.sweep()
-    assert f"{uid(1)}.corrupt" in rig.left()
-    assert driver.checkpoint.get(uid(1)).state == "prepared"
+    await driver.prepare(name(1))
+    assert rig.left() == ["c1 prepared", f"farthing.dev-gpu_{uid(1)}.json"]
+
+
+async def test_a_spoiled_record_costs_the_others_nothing(rig):
+    driver = rig.restart()
+    await driver.prepare(rig.give(1))
+    await driver.prepare(rig.give(2))
+    rig.journal.write_text(rig.journal.read_text().replace('"c1"', '"cx"'))
+    again = rig.restart()
+    await again.unprepare(name(3))
+    assert [record.claim.name for record in again.hands.checkpoint] == ["c2"]
+    assert "cx" in rig.journal.with_suffix(".corrupt").read_text()
+
+
+async def test_a_journal_that_is_mostly_blank_is_written_anew(rig, monkeypatch):
+    monkeypatch.setattr(checkpoint_module, "WORTH_COMPACTING", 8192)
+    driver = rig.restart()
+    await driver.prepare(rig.give(0))
+    for number in range(1, 40):
+        await driver.prepare(rig.give(number))
+        await driver.unprepare(name(number))
+    assert rig.journal.stat().st_size < 3 * 8192
+    assert [record.claim.name for record in rig.restart().hands.checkpoint] == []
+    assert rig.left()[0] == "c0 prepared"
 
 
 async def test_sweeping_undoes_what_no_claim_holds(rig):
@@ -228,20 +259,44 @@ async def test_sweeping_touches_nothing_while_nobody_can_say(rig):
 async def test_a_cdi_file_of_nobody_is_removed(rig):
     driver = rig.restart()
     await driver.prepare(rig.give(1))
-    (rig.folder / "claims" / f"{uid(1)}.json").unlink()
+    rig.journal.unlink()
     rig.claims.clear()
     await rig.restart().sweep()
     assert rig.left() == []
 
 
-async def test_a_full_disk_is_said_and_leaves_nothing_half(rig, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
+def full(*_):
+    raise OSError(28, "No space left on device")
 
+
+async def test_a_full_disk_is_said_and_leaves_nothing_half(rig, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint_module.Path, "write_text", lambda *a, **k: full())
+        patch.setattr(os, "write", full)
         with pytest.raises(TransientError, match="No space left"):
             await rig.restart().prepare(rig.give(1))
+    assert rig.left() == []
+
+
+async def test_a_disk_that_is_full_in_the_middle_leaves_nothing_half(rig, monkeypatch):
+    writes = iter([os.write, full])
+
+    def write(*args):
+        return next(writes)(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", write)
+        with pytest.raises(TransientError, match="No space left"):
+            await rig.restart().prepare(rig.give(1))
+    assert rig.left() == []
+    assert rig.bench.opened == set()
+
+
+async def test_a_full_disk_does_not_keep_pods_from_ending(rig, monkeypatch):
+    driver = rig.restart()
+    await driver.prepare(rig.give(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        await driver.unprepare(name(1))
     assert rig.left() == []
 
 
@@ -259,6 +314,57 @@ async def test_many_at_once_never_get_more_than_there_is(rig):
     claims = [rig.give(number) for number in range(12)]
     done = await asyncio.gather(*(drivers[i % 2].prepare(c) for i, c in enumerate(claims)), return_exceptions=True)
     assert sum(not isinstance(found, FarthingError) for found in done) == 4
+
+
+# Bursts ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_what_the_watch_saw_is_not_asked_for(rig):
+    claim = rig.give(1)
+    rig.seen[claim] = rig.claims.pop("c1")
+    rig.away = AssertionError("must not be asked")
+    assert (await rig.restart().prepare(claim)).state == "prepared"
+
+
+async def test_a_burst_is_few_writes(rig, monkeypatch):
+    claims = [rig.give(number, compute=10) for number in range(64)]
+    driver = rig.restart()
+    writes = []
+    write = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda file, data: writes.append(len(data)) or write(file, data))
+        await asyncio.gather(*(driver.prepare(claim) for claim in claims))
+    assert len(writes) <= 2 * (1 + 64 // prepare_module.MOST_AT_ONCE + 1)
+    assert len([left for left in rig.left() if left.endswith(" prepared")]) == 64
+
+
+async def test_one_that_fails_costs_the_others_of_its_turn_nothing(rig):
+    good, bad, lost = rig.give(1), rig.give(2, "gpu-1", level="hard"), rig.give(3, "gpu-7")
+    driver = rig.restart()
+    answers = await asyncio.gather(*(driver.prepare(c) for c in (bad, good, lost)), return_exceptions=True)
+    assert [type(answer).__name__ for answer in answers] == ["BesideError", "Record", "BesideError"]
+    assert rig.left() == ["c1 prepared", f"farthing.dev-gpu_{uid(1)}.json"]
+
+
+async def test_the_same_claim_many_times_at_once_is_prepared_once(rig):
+    claim = rig.give(1)
+    driver = rig.restart()
+    records = await asyncio.gather(*(driver.prepare(claim) for _ in range(5)))
+    assert len(set(records)) == 1
+
+
+async def test_a_call_that_kubelet_gives_up_goes_on_to_its_end(rig):
+    claim = rig.give(1)
+    driver = rig.restart()
+    call = asyncio.create_task(driver.prepare(claim))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+    await driver.unprepare(name(2))
+    assert rig.left() == ["c1 prepared", f"farthing.dev-gpu_{uid(1)}.json"]
+    await driver.unprepare(claim)
+    assert rig.left() == []
 
 
 # Bad input ------------------------------------------------------------------------------------------------------------

@@ -5,11 +5,13 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from farthing.node.devices import Device, Inventory, Sample
 from farthing.node.share import shares_of
-from farthing.node.use import UseCollector, pod_of, uses
+from farthing.node.use import MOST, UseCollector, pod_of, uses, workload_of
 from tests.unit.node.conftest import DRIVER, EVERY_LEVEL, GIB, NODE, claim
 
 POD = "8f2c5a6e-1111-4222-8333-444455556666"
-INVENTORY = Inventory((Device("gpu-0", 80 * GIB, EVERY_LEVEL, {"uuid": "GPU-0"}),))
+INVENTORY = Inventory(
+    (Device("gpu-0", 80 * GIB, EVERY_LEVEL, {"uuid": "GPU-0", "minor": 3, "productName": "NVIDIA H100"}),)
+)
 
 
 def share(number, pod):
@@ -48,6 +50,45 @@ def test_prometheus_reads_what_is_had_beside_what_is_used(proc):
     registry.register(collector)
     collector.uses = uses([Sample("gpu-0", 10, GIB, 100)], [share(1, POD)], INVENTORY, proc)
     text = generate_latest(registry).decode()
-    labels = '{claim="c1",device="gpu-0",isolation="shared",namespace="ns",share="s1",team="a",uuid="GPU-0"}'
+    labels = (
+        '{claim="c1",device="gpu-0",isolation="shared",namespace="ns",share="s1",team="a",uuid="GPU-0",workload="p"}'
+    )
     assert f"farthing_share_memory_used_bytes{labels} 1.073741824e+09" in text
     assert f"farthing_share_compute_ratio{labels} 0.25" in text
+
+
+def test_dashboards_that_know_dcgm_find_its_names(proc):
+    registry = CollectorRegistry()
+    collector = UseCollector(dcgm=True, node="n1")
+    registry.register(collector)
+    collector.uses = uses([Sample("gpu-0", 10, GIB, 370)], [share(1, POD)], INVENTORY, proc)
+    text = generate_latest(registry).decode()
+    labels = '{Hostname="n1",UUID="GPU-0",device="nvidia3",gpu="3",modelName="NVIDIA H100",namespace="ns",pod="p"}'
+    assert f"DCGM_FI_DEV_FB_USED{labels} 1024.0" in text
+    assert f"DCGM_FI_DEV_GPU_UTIL{labels} 37.0" in text
+
+
+def test_thousands_of_shares_are_not_thousands_of_series(proc):
+    registry = CollectorRegistry()
+    collector = UseCollector()
+    registry.register(collector)
+    collector.uses = uses([], [share(number, POD) for number in range(MOST + 7)], INVENTORY, proc)
+    text = generate_latest(registry).decode()
+    assert text.count("farthing_share_memory_bytes{") == MOST
+    assert "farthing_node_unshown_shares 7.0" in text
+
+
+@pytest.mark.parametrize(
+    ("pods", "workload"),
+    [
+        (["chat-b74c75468-4rv5k", "chat-b74c75468-b9pxx"], "chat"),
+        (["train-wl6jb"], "train"),
+        (["index-0", "index-1"], "index"),
+        (["notebook"], "notebook"),
+        (["my-own-name"], "my-own-name"),
+        (["chat-b74c75468-4rv5k", "train-wl6jb"], ""),
+        ([], ""),
+    ],
+)
+def test_a_workload_is_known_by_what_kubernetes_calls_its_pods(pods, workload):
+    assert workload_of(pods) == workload

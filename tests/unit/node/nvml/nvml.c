@@ -1,20 +1,26 @@
 /* A libnvidia-ml.so.1 for tests: what NVML says is read, at each call, from the file $FAKE_NVML, lines of `key=value`.
  * Signatures and error codes are those of NVIDIA's nvml.h, so that the real binding runs through the true ABI.
- * A handle is the number of a device + 1, or that and 1000 * (number of the MIG instance + 1). */
+ * A handle is the number of a device + 1, or that and 1000 * (number of the MIG instance + 1).
+ * GPU instances that are created stand in the file $FAKE_NVML.mig, so that they outlive a process, as real ones do. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { SUCCESS = 0, UNINITIALIZED = 1, INVALID = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, SMALL = 7, TIMEOUT = 10, LOST = 15, UNKNOWN = 999 };
+enum {
+    SUCCESS = 0, UNINITIALIZED = 1, INVALID = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, SMALL = 7, TIMEOUT = 10, LOST = 15,
+    IN_USE = 19, INSUFFICIENT = 23, UNKNOWN = 999
+};
 typedef void *handle;
 typedef unsigned long long u64;
 
-static char found[256];
+static char found[1024];
 
 static const char *ask(const char *key) {
     const char *path = getenv("FAKE_NVML");
     FILE *file = path ? fopen(path, "r") : NULL;
-    char line[512];
+    char line[1024];
     const char *answer = NULL;
     size_t length = strlen(key);
     if (!file) return NULL;
@@ -28,9 +34,26 @@ static const char *ask(const char *key) {
     return answer;
 }
 
+/* A GPU instance: gpu, id, profile, first memory slice, how many, has it a compute instance, number since the start. */
+struct instance { int gpu, id, profile, start, size, compute, serial; };
+static struct instance cut[256];
+enum { FIRST_CUT = 8, MOST_MIG = 16 }; /* MIG devices below FIRST_CUT stand in the file, those above were created */
+
+static const char *cut_file(void) {
+    static char path[512];
+    snprintf(path, sizeof path, "%s.mig", getenv("FAKE_NVML"));
+    return path;
+}
+
+/* The instances of the file $FAKE_NVML (gpuN.migM.place=id,profile,start,size) and then those that were created; how many. */
+static int load_cut(void);
+
+static const char *of_cut(long gpu, long slot, const char *name);
+
 static const char *of(handle h, const char *name) {
     char key[128];
     long n = (long)h;
+    if (n >= 1000 * (FIRST_CUT + 1)) return of_cut(n % 1000 - 1, n / 1000 - 1 - FIRST_CUT, name);
     if (n >= 1000) snprintf(key, sizeof key, "gpu%ld.mig%ld.%s", n % 1000 - 1, n / 1000 - 1, name);
     else snprintf(key, sizeof key, "gpu%ld.%s", n - 1, name);
     return ask(key);
@@ -86,7 +109,7 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, handle *out) {
 }
 int nvmlDeviceGetHandleByUUID(const char *uuid, handle *out) {
     for (long gpu = 1; gpu < 33; gpu++)
-        for (long mig = 0; mig < 8; mig++) {
+        for (long mig = 0; mig <= MOST_MIG; mig++) {
             handle h = (handle)(gpu + 1000 * mig);
             const char *value = of(h, "uuid");
             if (value && !strcmp(value, uuid)) { *out = h; return broken(h); }
@@ -114,7 +137,7 @@ struct pci { char legacy[16]; unsigned domain, bus, device, id, subsystem; char 
 int nvmlDeviceGetPciInfo_v3(handle h, struct pci *out) { memset(out, 0, sizeof *out); return text(h, "bus", out->busId, 32); }
 
 int nvmlDeviceGetMigMode(handle h, unsigned *now, unsigned *pending) { int e = number(h, "mig", now); *pending = *now; return e; }
-int nvmlDeviceGetMaxMigDeviceCount(handle h, unsigned *out) { *out = 7; return broken(h); }
+int nvmlDeviceGetMaxMigDeviceCount(handle h, unsigned *out) { *out = MOST_MIG; return broken(h); }
 int nvmlDeviceGetMigDeviceHandleByIndex(handle h, unsigned index, handle *out) {
     handle mig = (handle)((long)h + 1000 * (long)(index + 1));
     if (!of(mig, "uuid")) return NOT_FOUND;
@@ -164,30 +187,261 @@ int nvmlEventSetWait_v2(handle set, struct event *out, unsigned milliseconds) {
     return TIMEOUT;
 }
 
-/* Processes: gpuN.process=pid,bytes,percent (one of them is enough here). */
+/* Processes: gpuN.process=pid,bytes,percent and as many more, with blanks between. */
 struct process { unsigned pid; u64 memory; unsigned gi, ci; };
-int nvmlDeviceGetComputeRunningProcesses_v3(handle h, unsigned *count, struct process *out) {
+struct sample { unsigned pid; u64 time; unsigned sm, mem, enc, dec; };
+static int processes(handle h, struct process *out, struct sample *used, unsigned *count) {
     const char *value = of(h, "process");
     unsigned room = *count;
-    struct process one = {0};
-    *count = value ? 1 : 0;
-    if (!value) return SUCCESS;
-    if (!out || room < 1) return SMALL;
-    if (sscanf(value, "%u,%llu", &one.pid, &one.memory) != 2) return UNKNOWN;
-    out[0] = one;
+    *count = 0;
+    for (; value; value = strchr(value, ' ') ? strchr(value, ' ') + 1 : NULL) {
+        unsigned pid, percent;
+        u64 memory;
+        if (sscanf(value, "%u,%llu,%u", &pid, &memory, &percent) != 3) return UNKNOWN;
+        if (out && *count < room) out[*count] = (struct process){.pid = pid, .memory = memory};
+        if (used && *count < room) used[*count] = (struct sample){.pid = pid, .time = 1, .sm = percent};
+        ++*count;
+    }
+    return *count > room ? SMALL : SUCCESS;
+}
+int nvmlDeviceGetComputeRunningProcesses_v3(handle h, unsigned *count, struct process *out) { return processes(h, out, NULL, count); }
+int nvmlDeviceGetProcessUtilization(handle h, struct sample *out, unsigned *count, u64 since) {
+    if (!of(h, "process")) return NOT_FOUND;
+    return processes(h, NULL, out, count);
+}
+
+/* MIG: gpuN.profileK=id,slices,most,sms,copy,dec,enc,jpeg,ofa,MiB,size,name,start start ... */
+struct profile { int id, slices, most, sms, copy, dec, enc, jpeg, ofa, mib, size; char name[32], starts[64]; };
+
+static int profile_at(long gpu, int kind, struct profile *p) {
+    char key[32];
+    const char *value;
+    snprintf(key, sizeof key, "gpu%ld.profile%d", gpu, kind);
+    return (value = ask(key)) && sscanf(value, "%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%31[^,],%63[^\n]", &p->id, &p->slices, &p->most,
+        &p->sms, &p->copy, &p->dec, &p->enc, &p->jpeg, &p->ofa, &p->mib, &p->size, p->name, p->starts) == 13;
+}
+
+static int profile_of(long gpu, int id, struct profile *p) {
+    for (int kind = 0; kind < 18; kind++)
+        if (profile_at(gpu, kind, p) && p->id == id) return 1;
+    return 0;
+}
+
+static int load_cut(void) {
+    int count = 0;
+    char line[512];
+    FILE *file = fopen(getenv("FAKE_NVML"), "r");
+    while (file && fgets(line, sizeof line, file)) {
+        struct instance one = {.compute = 1, .serial = -1};
+        int mig;
+        if (sscanf(line, "gpu%d.mig%d.place=%d,%d,%d,%d", &one.gpu, &mig, &one.id, &one.profile, &one.start, &one.size) == 6)
+            cut[count++] = one;
+    }
+    if (file) fclose(file);
+    if ((file = fopen(cut_file(), "r"))) {
+        struct instance one;
+        while (fscanf(file, "%d %d %d %d %d %d %d", &one.gpu, &one.id, &one.profile, &one.start, &one.size, &one.compute, &one.serial) == 7)
+            cut[count++] = one;
+        fclose(file);
+    }
+    return count;
+}
+
+/* `die=3`: this process is killed right after the third change of the instances. */
+static void store_cut(int count) {
+    static int changes;
+    const char *last = ask("die");
+    int die = last ? atoi(last) : 0;
+    FILE *file = fopen(cut_file(), "w");
+    for (int i = 0; i < count; i++)
+        if (cut[i].serial >= 0)
+            fprintf(file, "%d %d %d %d %d %d %d\n", cut[i].gpu, cut[i].id, cut[i].profile, cut[i].start, cut[i].size, cut[i].compute, cut[i].serial);
+    fclose(file);
+    if (++changes == die) kill(getpid(), SIGKILL);
+}
+
+/* What is said of the created MIG device in a slot of a GPU: the slot is the id of its GPU instance. */
+static const char *of_cut(long gpu, long slot, const char *name) {
+    static char said[128];
+    struct profile p;
+    int count = load_cut();
+    for (int i = 0; i < count; i++) {
+        if (cut[i].serial < 0 || cut[i].gpu != gpu || cut[i].id != slot || !cut[i].compute) continue;
+        struct instance one = cut[i];
+        if (!strcmp(name, "error") || !profile_of(gpu, one.profile, &p)) return NULL;
+        if (!strcmp(name, "uuid")) snprintf(said, sizeof said, "MIG-made-%d", one.serial);
+        else if (!strcmp(name, "gi")) snprintf(said, sizeof said, "%d", one.id);
+        else if (!strcmp(name, "ci")) strcpy(said, "0");
+        else if (!strcmp(name, "memory")) snprintf(said, sizeof said, "%llu", (u64)p.mib << 20);
+        else if (!strcmp(name, "name")) snprintf(said, sizeof said, "NVIDIA MIG %s", p.name);
+        else return NULL;
+        return said;
+    }
+    return NULL;
+}
+
+struct profile_info { unsigned version, id, p2p, slices, most, sms, copy, dec, enc, jpeg, ofa; u64 mib; char name[96]; };
+int nvmlDeviceGetGpuInstanceProfileInfoV(handle h, unsigned kind, struct profile_info *out) {
+    struct profile p;
+    int wrong = broken(h);
+    if (wrong) return wrong;
+    if (out->version != 0x02000098) return INVALID;
+    if (!profile_at((long)h - 1, (int)kind, &p)) return NOT_SUPPORTED;
+    memset((char *)out + sizeof out->version, 0, sizeof *out - sizeof out->version);
+    out->id = p.id, out->slices = p.slices, out->most = p.most, out->sms = p.sms, out->copy = p.copy, out->dec = p.dec;
+    out->enc = p.enc, out->jpeg = p.jpeg, out->ofa = p.ofa, out->mib = p.mib;
+    snprintf(out->name, sizeof out->name, "MIG %s", p.name);
     return SUCCESS;
 }
-struct sample { unsigned pid; u64 time; unsigned sm, mem, enc, dec; };
-int nvmlDeviceGetProcessUtilization(handle h, struct sample *out, unsigned *count, u64 since) {
-    const char *value = of(h, "process");
-    unsigned room = *count;
-    struct sample one = {0};
-    u64 memory;
-    *count = value ? 1 : 0;
-    if (!value) return NOT_FOUND;
-    if (!out || room < 1) return SMALL;
-    if (sscanf(value, "%u,%llu,%u", &one.pid, &memory, &one.sm) != 3) return UNKNOWN;
-    one.time = 1;
-    out[0] = one;
+
+struct placement { unsigned start, size; };
+int nvmlDeviceGetGpuInstancePossiblePlacements_v2(handle h, unsigned id, struct placement *out, unsigned *count) {
+    struct profile p;
+    unsigned found = 0;
+    if (!profile_of((long)h - 1, (int)id, &p)) return NOT_SUPPORTED;
+    for (char *at = strtok(p.starts, " "); at; at = strtok(NULL, " "), found++)
+        if (out && found < *count) out[found].start = (unsigned)atoi(at), out[found].size = (unsigned)p.size;
+    if (out && *count < found) return SMALL;
+    *count = found;
     return SUCCESS;
+}
+
+/* Handles of instances: of a GPU instance 100000 + 1000 * gpu + id, of its compute instance the double. */
+static handle group_handle(int gpu, int id) { return (handle)(long)(100000 + 1000 * gpu + id); }
+static struct instance *instance_of(handle h) {
+    long n = (long)h >= 200000 ? (long)h / 2 : (long)h;
+    int count = load_cut();
+    for (int i = 0; i < count; i++)
+        if (group_handle(cut[i].gpu, cut[i].id) == (handle)n) return &cut[i];
+    return NULL;
+}
+static int mig_off(handle h) { const char *mode = of(h, "mig"); return !mode || atoi(mode) != 1; }
+
+int nvmlDeviceGetGpuInstances(handle h, unsigned profile, handle *out, unsigned *count) {
+    int all = load_cut(), wrong = broken(h);
+    if (wrong) return wrong;
+    if (mig_off(h)) return NOT_SUPPORTED;
+    *count = 0;
+    for (int i = 0; i < all; i++)
+        if (cut[i].gpu == (long)h - 1 && cut[i].profile == (int)profile) out[(*count)++] = group_handle(cut[i].gpu, cut[i].id);
+    return SUCCESS;
+}
+int nvmlDeviceGetGpuInstanceById(handle h, unsigned id, handle *out) {
+    *out = group_handle((int)(long)h - 1, (int)id);
+    if (mig_off(h)) return NOT_SUPPORTED;
+    return instance_of(*out) ? SUCCESS : NOT_FOUND;
+}
+int nvmlDeviceCreateGpuInstanceWithPlacement(handle h, unsigned profile, const struct placement *place, handle *out) {
+    struct profile p;
+    int count = load_cut(), gpu = (int)(long)h - 1, id = 1, serial = 0;
+    const char *refused = of(h, "create.error");
+    if (refused) return atoi(refused);
+    if (mig_off(h)) return NOT_SUPPORTED;
+    if (!profile_of(gpu, (int)profile, &p) || place->size != (unsigned)p.size) return INVALID;
+    for (int i = 0; i < count; i++) {
+        if (cut[i].serial >= serial) serial = cut[i].serial + 1;
+        if (cut[i].gpu != gpu) continue;
+        if (cut[i].id >= id) id = cut[i].id + 1;
+        if ((int)place->start < cut[i].start + cut[i].size && cut[i].start < (int)(place->start + place->size)) return INSUFFICIENT;
+    }
+    for (int free = 1; free < id; free++) { /* the smallest id that is free */
+        int used = 0;
+        for (int i = 0; i < count; i++) used |= cut[i].gpu == gpu && cut[i].id == free;
+        if (!used) { id = free; break; }
+    }
+    cut[count] = (struct instance){gpu, id, (int)profile, (int)place->start, p.size, 0, serial};
+    store_cut(count + 1);
+    *out = group_handle(gpu, id);
+    return SUCCESS;
+}
+struct group_info { handle device; unsigned id, profile; struct placement place; };
+int nvmlGpuInstanceGetInfo(handle h, struct group_info *out) {
+    struct instance *one = instance_of(h);
+    if (!one) return NOT_FOUND;
+    *out = (struct group_info){(handle)(long)(one->gpu + 1), (unsigned)one->id, (unsigned)one->profile, {(unsigned)one->start, (unsigned)one->size}};
+    return SUCCESS;
+}
+int nvmlGpuInstanceDestroy(handle h) {
+    struct instance *one = instance_of(h);
+    int count = load_cut();
+    if (!one) return NOT_FOUND;
+    if (one->compute) return IN_USE;
+    cut[one - cut] = cut[count - 1];
+    store_cut(count - 1);
+    return SUCCESS;
+}
+
+/* Compute instances: each profile of a GPU instance has the one that takes all of it, and 1_SLICE besides. */
+struct compute_profile { unsigned version, id, slices, most, sms, copy, dec, enc, jpeg, ofa; char name[96]; };
+int nvmlGpuInstanceGetComputeInstanceProfileInfoV(handle h, unsigned kind, unsigned engine, struct compute_profile *out) {
+    static const int slices[] = {1, 2, 3, 4, 7};
+    struct instance *one = instance_of(h);
+    struct profile p;
+    if (!one || out->version != 0x02000088) return INVALID;
+    if (kind > 4 || !profile_of(one->gpu, one->profile, &p) || slices[kind] > p.slices) return NOT_SUPPORTED;
+    memset((char *)out + sizeof out->version, 0, sizeof *out - sizeof out->version);
+    out->id = kind;
+    out->slices = (unsigned)slices[kind];
+    out->most = (unsigned)(p.slices / slices[kind]);
+    return SUCCESS;
+}
+int nvmlGpuInstanceGetComputeInstances(handle h, unsigned profile, handle *out, unsigned *count) {
+    static const int slices[] = {1, 2, 3, 4, 7};
+    struct instance *one = instance_of(h);
+    struct profile p;
+    *count = 0;
+    if (one && one->compute && profile_of(one->gpu, one->profile, &p) && slices[profile] == p.slices) out[(*count)++] = (handle)(2 * (long)h);
+    return one ? SUCCESS : NOT_FOUND;
+}
+int nvmlGpuInstanceCreateComputeInstance(handle h, unsigned profile, handle *out) {
+    struct instance *one = instance_of(h);
+    int count = load_cut();
+    if (!one) return NOT_FOUND;
+    if (one->compute) return INSUFFICIENT;
+    one->compute = 1;
+    store_cut(count);
+    *out = (handle)(2 * (long)h);
+    return SUCCESS;
+}
+struct compute_info { handle device, group; unsigned id, profile; struct placement place; };
+int nvmlComputeInstanceGetInfo_v2(handle h, struct compute_info *out) {
+    struct instance *one = instance_of(h);
+    if (!one || !one->compute) return NOT_FOUND;
+    memset(out, 0, sizeof *out);
+    out->device = (handle)(long)(one->gpu + 1 + 1000 * (FIRST_CUT + one->id + 1));
+    out->group = group_handle(one->gpu, one->id);
+    return SUCCESS;
+}
+int nvmlComputeInstanceDestroy(handle h) {
+    struct instance *one = instance_of(h);
+    int count = load_cut();
+    if (!one || !one->compute) return NOT_FOUND;
+    if (of((handle)(long)(one->gpu + 1), "busy")) return IN_USE;
+    one = &cut[one - cut];
+    one->compute = 0;
+    store_cut(count);
+    return SUCCESS;
+}
+
+/* NVLink: gpuN.linkK=the other end's bus id, or `switch`. */
+static const char *link_of(handle h, unsigned link) {
+    char key[16];
+    snprintf(key, sizeof key, "link%u", link);
+    return of(h, key);
+}
+int nvmlDeviceGetNvLinkState(handle h, unsigned link, unsigned *active) {
+    if (!of(h, "link0")) return NOT_SUPPORTED;
+    *active = link_of(h, link) != NULL;
+    return SUCCESS;
+}
+int nvmlDeviceGetNvLinkRemoteDeviceType(handle h, unsigned link, unsigned *type) {
+    const char *end = link_of(h, link);
+    *type = end && !strcmp(end, "switch") ? 2 : 0;
+    return end ? SUCCESS : NOT_SUPPORTED;
+}
+int nvmlDeviceGetNvLinkRemotePciInfo_v2(handle h, unsigned link, struct pci *out) {
+    const char *end = link_of(h, link);
+    memset(out, 0, sizeof *out);
+    if (end) snprintf(out->busId, sizeof out->busId, "%s", end);
+    return end ? SUCCESS : NOT_SUPPORTED;
 }
