@@ -5,6 +5,7 @@
 `python -m bench governance [baseline|fairness|cost]` measures teams and writes docs/benchmarks-governance.md.
 `python -m bench gangs` measures gangs and preemption on a cluster and writes docs/benchmarks-gangs.md.
 `python -m bench ledger [DEVICES] [INTERVALS A DEVICE]` measures the ledger and writes docs/benchmarks-ledger.md.
+`python -m bench growth [DEVICES] [MONTHS]` measures it month after month and writes docs/benchmarks-growth.md.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from bench import gangs, governance, latency, ledger, planner, planner_size, size, throughput, trace
+from bench import gangs, governance, growth, latency, ledger, planner, planner_size, size, throughput, trace
 from farthing.local.pins import ETCD, KUBERNETES
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -130,15 +131,18 @@ created to bound p50 {report["latency_p50_seconds"]:.2f} s, p99 {report["latency
 The spoke takes {found.mib:.0f} MiB. The independent judge says: `{found.verdict}`."""
 
 
-if sys.argv[1:2] == ["planner"]:
-    planner.main(*sys.argv[2:])
-elif sys.argv[1:2] == ["planner-size"]:
-    planner_size.main()
-elif sys.argv[1:2] == ["governance"]:
-    governance.main(sys.argv[2:])
-elif sys.argv[1:2] == ["gangs"]:
-    gangs.main()
-elif sys.argv[1:2] == ["ledger"]:
-    ledger.main(*map(int, sys.argv[2:4]))
-else:
-    main()
+if __name__ == "__main__":  # processes that the export starts read this file too
+    if sys.argv[1:2] == ["planner"]:
+        planner.main(*sys.argv[2:])
+    elif sys.argv[1:2] == ["planner-size"]:
+        planner_size.main()
+    elif sys.argv[1:2] == ["governance"]:
+        governance.main(sys.argv[2:])
+    elif sys.argv[1:2] == ["gangs"]:
+        gangs.main()
+    elif sys.argv[1:2] == ["ledger"]:
+        ledger.main(*map(int, sys.argv[2:4]))
+    elif sys.argv[1:2] == ["growth"]:
+        growth.main(*map(int, sys.argv[2:4]))
+    else:
+        main()

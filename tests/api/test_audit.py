@@ -16,9 +16,22 @@ from tests.clusters import running_cluster
 
 pytestmark = pytest.mark.cluster
 
+AUDIT = """\
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: Metadata
+  verbs: [create, update, patch, delete]
+  resources:
+  - {group: farthing.dev, resources: [teams]}
+  - {group: "", resources: [pods]}
+- {level: None}
+"""
+
 
 async def test_who_did_what_under_which_rule(tmp_path):
-    with running_cluster(audit=True) as cluster:
+    with running_cluster(audit=AUDIT) as cluster:
         async with Connection.from_kubeconfig(cluster.kubeconfig) as admin, logins(cluster, admin, tmp_path) as login:
             await install_into(admin, [])
             vision, sales = await make_namespace(admin), await make_namespace(admin)

@@ -174,6 +174,10 @@ BOB: dict[str, tuple[str, Attempt]] = {
         "may not write the team 'sales'",
         lambda c: c.bob.patch(team_path("sales"), {"spec": {"compute": []}}),
     ),
+    "a mark on another's team": (
+        "may not write the team 'sales'",
+        lambda c: c.bob.patch(team_path("sales"), {"metadata": {"finalizers": ["example.com/mine"]}}),
+    ),
     "a team under another": ("may not write the team 'mine'", lambda c: add(c.bob, "mine", "sales", 1)),
     "a team under the pool": (
         "may not write the team 'mine'; that needs the verb divide on all teams, since it is right under the pool",

@@ -366,7 +366,7 @@ class Pod:
     `qos` is how safe it is from others. `notice` is how many seconds before it has to go it wants to be told, and
     `leave_by` the instant that it was told.
     far as it says, and `labels` what people wrote on it; only pods with claims have them.
-    `metrics` is the URL of a page of metrics that it serves and says so, empty where it does not.
+    `metrics` is the URL of the page of metrics that it says it serves, at an address of its own; empty without one.
     """
 
     key: Key

@@ -100,7 +100,7 @@ async def _one_term(settings: Settings, metrics: Metrics, stop: asyncio.Event) -
         governing = Governing(connection, loop)
         tasks = [
             asyncio.create_task(work)
-            for work in (*follows, lease.hold(), _lead(loop, lease, listed, auditor, (governing.run, *besides)))
+            for work in (*follows, lease.hold(), _lead(loop, lease, listed, (auditor, governing), besides))
         ]
         stack.push_async_callback(_end, tasks)
         ending = asyncio.create_task(stop.wait())
@@ -154,7 +154,11 @@ def _besides(ledger: LedgerSettings, namespace: str, loop: Loop, clocks: SystemC
 
 
 async def _lead(
-    loop: Loop, lease: Lease, listed: list[asyncio.Event], auditor: Auditor, besides: tuple[_Work, ...]
+    loop: Loop,
+    lease: Lease,
+    listed: list[asyncio.Event],
+    always: tuple[Auditor, Governing],
+    besides: tuple[_Work, ...],
 ) -> None:
     """Listen until everything is listed and the lease is ours, then decide until it no longer is."""
     for event in listed:
@@ -162,7 +166,8 @@ async def _lead(
     _log.info("everything is listed")
     await lease.held.wait()
     loop.metrics.leading.set(1)
-    work = [asyncio.create_task(one) for one in (loop.run(), auditor.run(), *(begin() for begin in besides))]
+    runs = (loop.run(), *(one.run() for one in always), *(begin() for begin in besides))
+    work = [asyncio.create_task(one) for one in runs]
     try:
         while lease.held.is_set():
             done, _ = await asyncio.wait(work, timeout=lease.duration / 8)
