@@ -21,6 +21,7 @@ def job(name, parallelism, annotations=None, labels=None, owner=None):
         "completionMode": "Indexed",
         "parallelism": parallelism,
         "completions": parallelism,
+        "backoffLimit": 1000,
         "template": template(annotations, labels, restartPolicy="Never"),
     }
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
