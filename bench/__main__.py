@@ -2,6 +2,7 @@
 
 `python -m bench planner [PART ...]` measures placement in virtual time and writes docs/benchmarks-planner.md.
 `python -m bench planner-size` measures how it grows and writes docs/benchmarks-planner-size.md.
+`python -m bench governance [baseline|fairness|cost]` measures teams and writes docs/benchmarks-governance.md.
 `python -m bench ledger [DEVICES] [INTERVALS A DEVICE]` measures the ledger and writes docs/benchmarks-ledger.md.
 `python -m bench growth [DEVICES] [MONTHS]` measures it month after month and writes docs/benchmarks-growth.md.
 """
@@ -14,7 +15,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from bench import growth, latency, ledger, planner, planner_size, size, throughput, trace
+from bench import governance, growth, latency, ledger, planner, planner_size, size, throughput, trace
 from farthing.local.pins import ETCD, KUBERNETES
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -134,6 +135,8 @@ if __name__ == "__main__":  # processes that the export starts read this file to
         planner.main(*sys.argv[2:])
     elif sys.argv[1:2] == ["planner-size"]:
         planner_size.main()
+    elif sys.argv[1:2] == ["governance"]:
+        governance.main(sys.argv[2:])
     elif sys.argv[1:2] == ["ledger"]:
         ledger.main(*map(int, sys.argv[2:4]))
     elif sys.argv[1:2] == ["growth"]:

@@ -30,7 +30,7 @@ ORACLE = Path(os.environ.get("FARTHING_ORACLE", Path(__file__).parents[2] / "sha
 NODES = "openb_node_list_gpu_node.csv"
 SEEDS = range(42, 52)
 CHURN_SEEDS = range(42, 46)
-"""A churn runs through six lifetimes of pods, and differs less from seed to seed."""
+"""A churn runs through six lifetimes of all pods: fewer seeds."""
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from farthing.sim.policies import Planner
 from farthing.sim.workload import Arrival, Kind, fill
 from farthing.state.mix import AskClass
 
-SIZES = (1, 8, 20, 40, 82)
+SIZES = (1, 8, 24, 82)
 """So many copies of the trace's 1,213 nodes."""
 
-MOST_ARRIVALS = 200_000
+MOST_ARRIVALS = 100_000
 """Larger fleets are not filled to the end: so many arrive."""
 
 DISTINCT = (100, 1_000, 5_000)

@@ -203,6 +203,17 @@ def test_asks_by_the_hundred_share_rows_and_still_get_only_what_fits(fleet, size
     assert len(table._row_of) < len(found)
 
 
+def test_compiled_code_takes_only_the_arrays_that_it_was_made_for():
+    """It reads them by address, so that another kind of number, or one that is in pieces, must be told apart before."""
+    fleet = build_fleet([node()], [slice_of()], [OWN_PROFILE], [OWN_CLASS])
+    table = Table(fleet, untouched(fleet), mix_of([]))
+    arrays = [*table.board, *table._rows]
+    assert compiled.hold(*arrays).shape == (len(arrays), 3)
+    for wrong in (arrays[0].astype(np.int32), np.zeros(20, dtype=np.int64)[::2]):
+        with pytest.raises(ValueError, match="array 0"):
+            compiled.hold(wrong, *arrays[1:])
+
+
 def _anywhere(table, question):
     """Whether the ask itself, not what stands for it, fits on some node."""
     out = np.zeros(32, dtype=np.int64)

@@ -1,4 +1,8 @@
-"""Rows of scores, compiled by numba: brought up to date, and searched for the best node. See `kernels`."""
+"""Rows of scores, compiled by numba: brought up to date, and searched for the best node. See `kernels`.
+
+Numbers go from kernel to kernel as results and lengths, not as constants: numba compiles a function once more for each
+constant that it is handed.
+"""
 
 from farthing.decide.board import BLOCK, COUNT, CPU, IMPOSSIBLE, LEVEL, MEMORY, TEAM, Asked, Board, Flags, Rows, Scores
 from farthing.decide.jit import kernel
@@ -21,6 +25,7 @@ def touch(b: Board, rows: Rows, n: int) -> None:
 def renew(b: Board, rows: Rows) -> None:
     """Every node may have changed, or the mix has: derive everything anew, of nodes that are alike once."""
     alike, stamp, clock, kept, first = b.alike, rows.stamp, rows.clock, rows.chosen, b.first
+    enough, slivers, free, waste, rest = b.enough, b.slivers, b.free, b.waste, b.rest
     clock[1] += 1
     clock[2] += 1
     for n in range(len(stamp)):
@@ -31,8 +36,11 @@ def renew(b: Board, rows: Rows) -> None:
                 stamp[a], kept[a] = clock[2], n
             continue
         m = kept[a]
-        b.enough[n], b.slivers[n], b.free[n], b.waste[n] = b.enough[m], b.slivers[m], b.free[m], b.waste[m]
-        b.rest[:, first[n] : first[n + 1]] = b.rest[:, first[m] : first[m + 1]]
+        free[n], waste[n] = free[m], waste[m]
+        for i in range(enough.shape[1]):
+            enough[n, i], slivers[n, i] = enough[m, i], slivers[m, i]
+        for i in range(first[n + 1] - first[n]):
+            rest[0, first[n] + i], rest[1, first[n] + i] = rest[0, first[m] + i], rest[1, first[m] + i]
 
 
 @kernel
@@ -64,21 +72,19 @@ def _block_best(scores: Scores, best: Scores, block: int) -> None:
 
 
 @kernel
-def _rescore(b: Board, rows: Rows, count: int, a: Asked, out: Ints) -> None:
-    """Into `fresh` the scores of the first nodes of `todo`."""
-    todo, fresh = rows.todo, rows.fresh
+def _rescore(b: Board, rows: Rows, nodes: Ints, a: Asked, out: Ints) -> None:
+    """Into `fresh` the scores of nodes."""
     if a.row_ask[COUNT] > 1:
-        for i in range(count):
-            fresh[i] = rate_many(b, todo[i], a.row_ask, a.row_wants, a.ok, out)
+        for i in range(len(nodes)):
+            rows.fresh[i] = rate_many(b, nodes[i], a.row_ask, a.row_wants, a.ok, out)
     else:
-        rate(b, todo, count, a.row_ask, a.row_wants, a.ok, fresh, rows.chosen)
+        rate(b, nodes, a.row_ask, a.row_wants, a.ok, rows.fresh, rows.chosen)
 
 
 @kernel
-def _score_all(b: Board, rows: Rows, a: Asked, k: int, even: bool, out: Ints) -> None:
-    """Score every node; those that are alike once, if the ask's `ok` is `even` among them."""
-    alike, stamp, todo, fresh, same, clock = b.alike, rows.stamp, rows.todo, rows.fresh, rows.same, rows.clock
-    scores, best = rows.scores[k], rows.best[k]
+def _apart(b: Board, rows: Rows, even: bool) -> Ints:
+    """Every node, but of those that are alike only the first, if the ask's `ok` is `even` among them."""
+    alike, stamp, todo, clock = b.alike, rows.stamp, rows.todo, rows.clock
     clock[2] += 1
     count = 0
     for n in range(len(stamp)):
@@ -87,10 +93,33 @@ def _score_all(b: Board, rows: Rows, a: Asked, k: int, even: bool, out: Ints) ->
             count += 1
             if alike[n] >= 0:
                 stamp[alike[n]] = clock[2]
-    _rescore(b, rows, count, a, out)
+    return todo[:count]
+
+
+@kernel
+def _changed(rows: Rows, k: int) -> Ints:
+    """The nodes that changed since a row was looked at, each once."""
+    log, stamp, todo, clock = rows.log, rows.stamp, rows.todo, rows.clock
+    clock[2] += 1
+    count = 0
+    for i in range(rows.seen[k, 0], clock[0]):
+        n = log[i % len(log)]
+        if stamp[n] != clock[2]:
+            stamp[n] = clock[2]
+            todo[count] = n
+            count += 1
+    return todo[:count]
+
+
+@kernel
+def _score_all(b: Board, rows: Rows, a: Asked, k: int, even: bool, out: Ints) -> None:
+    """Score every node, those that are alike once."""
+    alike, fresh, same, scores, best = b.alike, rows.fresh, rows.same, rows.scores[k], rows.best[k]
+    nodes = _apart(b, rows, even)
+    _rescore(b, rows, nodes, a, out)
     i = 0
-    for n in range(len(stamp)):
-        if i < count and todo[i] == n:
+    for n in range(len(scores)):
+        if i < len(nodes) and nodes[i] == n:
             scores[n] = fresh[i]
             i += 1
             if alike[n] >= 0:
@@ -103,20 +132,12 @@ def _score_all(b: Board, rows: Rows, a: Asked, k: int, even: bool, out: Ints) ->
 
 @kernel
 def _score_changed(b: Board, rows: Rows, a: Asked, k: int, out: Ints) -> None:
-    """Score the nodes that changed since the row was looked at, each once."""
-    log, stamp, todo, fresh, clock = rows.log, rows.stamp, rows.todo, rows.fresh, rows.clock
-    scores, best = rows.scores[k], rows.best[k]
-    clock[2] += 1
-    count = 0
-    for i in range(rows.seen[k, 0], clock[0]):
-        n = log[i % len(log)]
-        if stamp[n] != clock[2]:
-            stamp[n] = clock[2]
-            todo[count] = n
-            count += 1
-    _rescore(b, rows, count, a, out)
-    for i in range(count):
-        n = todo[i]
+    """Score the nodes that changed since the row was looked at."""
+    fresh, scores, best = rows.fresh, rows.scores[k], rows.best[k]
+    nodes = _changed(rows, k)
+    _rescore(b, rows, nodes, a, out)
+    for i in range(len(nodes)):
+        n = nodes[i]
         old, new, block = scores[n], fresh[i], n // BLOCK
         scores[n] = new
         if new >= best[block]:
@@ -146,17 +167,16 @@ def pick(b: Board, rows: Rows, n: int, ask: Ints, wants: Ints, ok: Flags, out: I
     if ask[COUNT] > 1:
         return rate_many(b, n, ask, wants, ok, out)
     rows.todo[0] = n
-    rate(b, rows.todo, 1, ask, wants, ok, rows.fresh, out)
+    rate(b, rows.todo[:1], ask, wants, ok, rows.fresh, out)
     return int(rows.fresh[0])
 
 
 @kernel
-def choose(b: Board, rows: Rows, a: Asked, k: int, joined: bool, even: bool, out: Ints) -> int:
-    """The first node of the highest score in a row that can take the ask, or -1; the devices into `out`.
+def _search(b: Board, rows: Rows, a: Asked, k: int, joined: bool, out: Ints) -> int:
+    """The first node of the highest score in a row that can take the ask, or -1.
 
     A `joined` row stands for several asks, so that each node must be asked whether it can take this one.
     """
-    update(b, rows, a, k, even, out)
     scores, best, room, cpu, memory = rows.scores[k], rows.best[k], b.room, a.ask[CPU], a.ask[MEMORY]
     highest, node = IMPOSSIBLE, -1
     for block in range(best.shape[0]):
@@ -168,6 +188,14 @@ def choose(b: Board, rows: Rows, a: Asked, k: int, joined: bool, even: bool, out
             if joined and pick(b, rows, n, a.ask, a.wants, a.ok, out) == IMPOSSIBLE:
                 continue
             highest, node = scores[n], n
+    return node
+
+
+@kernel
+def choose(b: Board, rows: Rows, a: Asked, k: int, joined: bool, even: bool, out: Ints) -> int:
+    """The best node for an ask, or -1; the devices into `out`."""
+    update(b, rows, a, k, even, out)
+    node = _search(b, rows, a, k, joined, out)
     if node >= 0 and a.ask[COUNT] > 0:
         pick(b, rows, node, a.ask, a.wants, a.ok, out)
     return node

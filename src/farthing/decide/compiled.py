@@ -4,12 +4,13 @@ Handing thirty arrays to compiled code takes 4 microseconds, a quarter of a deci
 addresses, a fifth of one. Whoever holds arrays keeps them for as long as their addresses are in use.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
-from numba import carray, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.np.numpy_support import carray
 
 from farthing.decide import choosing, kernels
 from farthing.decide.board import Asked, Board, Rows
@@ -18,25 +19,34 @@ from farthing.state.fleet import Ints
 
 refresh = kernels.refresh
 
+_TABLE: Final = "qqqBBqqqqiddqqdqqiiqd" + "iiqqqqqiqi"
+_ASKED: Final = "qqqBqq"
+"""What the fields of a Board and its Rows hold, and those of an Asked, in numpy's letters: readers rely on it."""
+
 
 def hold(*arrays: Any) -> Ints:
-    """Address and size of each array, three numbers each; a second size of 1 where there is one axis."""
+    """Address and size of each array of a Board and Rows, or of an Asked; the second size of a single axis is 1."""
+    kinds = _ASKED if len(arrays) == len(_ASKED) else _TABLE
     found = np.zeros((len(arrays), 3), dtype=np.int64)
-    for i, array in enumerate(arrays):
-        if not array.flags.c_contiguous:
-            raise ValueError(f"array {i} of {len(arrays)} is not contiguous in memory")
+    for i, (array, kind) in enumerate(zip(arrays, kinds, strict=True)):
+        if array.dtype != kind or not array.flags.c_contiguous:
+            raise ValueError(
+                f"array {i} of {len(arrays)} is of {array.dtype}, or in pieces; expected a whole one of {kind}"
+            )
         found[i] = (array.__array_interface__["data"][0], *array.shape, 1)[:3]
     return found
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _pointer(typing: Any, address: Any) -> Any:  # noqa: ARG001 -- the signature is numba's
+def _as_pointer(typing: Any, address: Any) -> Any:  # noqa: ARG001 -- the signature is numba's
     """An address as a pointer."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001 -- numba's too
         return builder.inttoptr(arguments[0], cgutils.voidptr_t)
 
     return types.voidptr(address), generate
+
+
+_pointer: Any = intrinsic(_as_pointer)
 
 
 @kernel

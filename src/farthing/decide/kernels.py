@@ -104,15 +104,15 @@ def _step(gain: float, step: int, steps: Floats) -> int:
 
 
 @kernel
-def rate(b: Board, nodes: Ints, count: int, ask: Ints, wants: Ints, ok: Flags, scores: Scores, chosen: Ints) -> None:
-    """The scores of an ask for one device, or none, on the first `count` of `nodes`; `chosen` gets the devices."""
+def rate(b: Board, nodes: Ints, ask: Ints, wants: Ints, ok: Flags, scores: Scores, chosen: Ints) -> None:
+    """The scores of an ask for one device, or none, on nodes; `chosen` gets the devices."""
     first, shape, multi, left, on, room = b.first, b.shape, b.multi, b.left, b.on, b.room
     rest, least, enough, slivers, all_free, waste = b.rest, b.least, b.enough, b.slivers, b.free, b.waste
     want_count, want_cpu, weight, price, steps = b.wants[0], b.wants[1], b.wants[2], b.price, b.steps
     rank = b.rank
     cpu_per_gpu, strand, step = b.knobs[CPU_PER_GPU], b.knobs[STRAND], b.knobs[STEP]
     typical = weight.shape[0]
-    for i in range(count):
+    for i in range(len(nodes)):
         n = nodes[i]
         scores[i] = IMPOSSIBLE
         cpu = room[0, n] - ask[CPU]
@@ -229,4 +229,4 @@ def rate_many(b: Board, n: int, ask: Ints, wants: Ints, ok: Flags, out: Ints) ->
         lost += b.wants[2, m] * (free if useless else slivers[m])
     stranded = _stranded(free, cpu, b.knobs[CPU_PER_GPU]) - _stranded(b.free[n], room[0, n], b.knobs[CPU_PER_GPU])
     cost += b.knobs[STRAND] * stranded + (b.knobs[STEP] * level if known else 0)
-    return _step(b.waste[n] - lost - cost, b.knobs[STEP], b.steps) * RANKS + b.rank[shape[out[0]]]
+    return _step(b.waste[n] - lost - cost, b.knobs[STEP], b.steps) * RANKS + int(b.rank[shape[out[0]]])

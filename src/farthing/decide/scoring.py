@@ -38,8 +38,10 @@ class Knobs:
     small: bool = True
 
 
-RUMOUR: Final = 30_000
-"""So many parts of GPUs are thought to be wanted of one model or another before it is known of which."""
+RUMOUR: Final = 30_000 / 6_212
+"""For each device of a fleet so many parts are thought to be wanted by name before it is known of which models.
+
+That is half a percent of the fleet; more would make models dear for being few, though nobody names them."""
 
 OURS: Final = Knobs()
 """One set for all workloads: see docs/explanation/planner.md for what was tried."""
@@ -138,10 +140,10 @@ def _prices(fleet: Fleet, mix: Typical, knobs: Knobs) -> Floats:
             bound += wanted * _split(np.where(can, has, 0.0))
     if not typed:
         return np.zeros(len(has))
-    models = fleet.model_of[found.example]
+    models, rumour = fleet.model_of[found.example], RUMOUR * len(fleet.devices)
     for model in np.unique(models):
-        bound += RUMOUR / len(np.unique(models)) * _split(np.where(models == model, has, 0.0))
-    scarcity = bound / (typed + RUMOUR) * (typed / total) / np.maximum(_split(has), 1e-9)
+        bound += rumour / len(np.unique(models)) * _split(np.where(models == model, has, 0.0))
+    scarcity = bound / (typed + rumour) * (typed / total) / np.maximum(_split(has), 1e-9)
     return np.floor(np.minimum(scarcity, 1.0) * knobs.price * SCALE)
 
 

@@ -90,11 +90,11 @@ def _may_take(b: Board, d: Ints, ask: Ints, wants: Ints, ok: Flags) -> Bools:
     return np.asarray(has & ((users == 0) | (b.multi[d] != 0)) & ((mode == 0) | mates))
 
 
-def rate(b: Board, nodes: Ints, count: int, ask: Ints, wants: Ints, ok: Flags, scores: Scores, chosen: Ints) -> None:
-    """The scores of an ask for one device, or none, on the first `count` of `nodes`; `chosen` gets the devices."""
-    scores[:count] = IMPOSSIBLE
-    at = np.flatnonzero(_open(b, nodes[:count], ask))
-    n = nodes[:count][at]
+def rate(b: Board, nodes: Ints, ask: Ints, wants: Ints, ok: Flags, scores: Scores, chosen: Ints) -> None:
+    """The scores of an ask for one device, or none, on nodes; `chosen` gets the devices."""
+    scores[: len(nodes)] = IMPOSSIBLE
+    at = np.flatnonzero(_open(b, nodes, ask))
+    n = nodes[at]
     if not ask[COUNT]:
         cpu = b.room[0, n] - ask[CPU]
         scores[at] = _steps(b, _gain(b, n, cpu, b.free[n], b.enough[n], b.slivers[n])) * RANKS
@@ -189,7 +189,7 @@ def pick(table: Held, a: Asked, n: int, out: Ints) -> int:
     if a.ask[COUNT] > 1:
         return rate_many(b, n, a.ask, a.wants, a.ok, out)
     rows.todo[0] = n
-    rate(b, rows.todo, 1, a.ask, a.wants, a.ok, rows.fresh, out)
+    rate(b, rows.todo[:1], a.ask, a.wants, a.ok, rows.fresh, out)
     return int(rows.fresh[0])
 
 
@@ -204,7 +204,7 @@ def update(table: Held, a: Asked, k: int, even: bool, out: Ints) -> None:  # noq
     if a.row_ask[COUNT] > 1:
         rows.scores[k, nodes] = [rate_many(b, int(n), a.row_ask, a.row_wants, a.ok, out) for n in nodes]
     else:
-        rate(b, nodes, len(nodes), a.row_ask, a.row_wants, a.ok, rows.fresh, rows.chosen)
+        rate(b, nodes, a.row_ask, a.row_wants, a.ok, rows.fresh, rows.chosen)
         rows.scores[k, nodes] = rows.fresh[: len(nodes)]
     blocks = np.arange(0, rows.scores.shape[1], BLOCK)
     rows.best[k] = np.maximum.reduceat(rows.scores[k], blocks) if len(blocks) else IMPOSSIBLE

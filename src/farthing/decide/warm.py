@@ -57,6 +57,8 @@ def warm_up(kernels: ModuleType) -> None:
             table.pick(question, node, np.ones(len(fleet.devices), dtype=bool))
             table.take(question, node, devices)
             table.take(question, node, devices, -1)
+            node, devices = table.place(question)
+            table.take(question, node, devices, -1)
         table.learn(Typical(((AskClass(Ask(milli=MilliGpu(250)), 1), 1), (WHOLE, 1)), 2))
         table.follow(untouched(fleet), [0])
 

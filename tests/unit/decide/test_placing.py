@@ -60,6 +60,17 @@ def test_of_devices_that_would_do_the_smaller_one_is_taken(ask):
     assert placed(planned(*things, asking(gpu=ask, isolation="hard" if ask != "1" else None)))["p"].node == "b"
 
 
+def test_a_model_that_nobody_names_is_not_dear_for_being_few():
+    """Four small shares go to an idle L4, though there are more H100s, of which some are wanted by name."""
+    things = []
+    for name, model, gib, count in (("a", "H100", 80, 8), ("b", "A100", 40, 4), ("c", "L4", 24, 2)):
+        things += [node(name), slice_of(name, [device(f"gpu-{i}", gib * GIB, model) for i in range(count)])]
+    named = [asking("two", "2", models="A100|H100"), *(asking(f"half-{i}", "2x0.5", models="A100") for i in range(3))]
+    small = [asking(f"small-{i}", "10Gi", isolation="hard") for i in range(4)]
+    effects = placed(planned(*things, *named, *small))
+    assert {effect.node for name, effect in effects.items() if name.startswith("small")} == {"c"}
+
+
 def test_whole_devices_are_empty_ones_and_a_node_for_large_asks_is_kept_whole_where_such_are_known():
     busy, claim = asking("busy", "0.1")
     on = allocated(claim, busy, "gpu-0", "b", compute=100, memory=8 * GIB)
