@@ -76,7 +76,7 @@ class Story:
         seen = world()
         self.town = Town(World(text.get("half-life", 0.0)))
         for kind in KINDS:
-            for thing in seen.all(kind):  # type: ignore[type-var]
+            for thing in seen.all(kind):
                 self._see(thing)
         for i, models in enumerate(nodes):
             self._see(node(f"n{i}", cpu=512_000, memory=4 << 40))

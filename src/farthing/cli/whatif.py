@@ -114,7 +114,7 @@ def what_if_command(
     farthing what-if --from cluster.json --add-nodes 1xH100x8 -o json | jq .starts
     farthing what-if --fleet fleet.yaml --trace openb_pod_list_default.csv --pods 500 --add-nodes 4xV100x8
     """
-    change = Change(tuple(map(parse_addition, add or ())), tuple(remove or ()), tuple(map(parse_quota, quota or ())))
+    change = Change(tuple(map(parse_addition, add or ())), _once(remove or []), tuple(map(parse_quota, quota or ())))
     table = _prices(prices, price, currency)
     source = _source(file, fleet, trace, pods, traces, kubeconfig, context)
     if ledger and file is None and fleet is None:
@@ -126,6 +126,13 @@ def what_if_command(
         show_json(report)
     else:
         _show(console(), report, table)
+
+
+def _once(names: list[str]) -> tuple[str, ...]:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InvalidError("--remove-node", f"{twice} is named twice; a node goes only once")
+    return tuple(names)
 
 
 def _source(

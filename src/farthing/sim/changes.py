@@ -29,6 +29,9 @@ CPU_PER_GPU: Final = 16_000
 RAM_PER_GPU: Final = 128 << 30
 """What a node has for each of its GPUs where nobody says, and none is there to be like: thousandths of cores, bytes."""
 
+MOST_ADDED: Final = 100_000
+"""Devices more than anybody asks about; a typing error is told at once, and not after an hour."""
+
 _SHAPE: Final = re.compile(r"([1-9][0-9]{0,4})x([A-Za-z0-9](?:[-A-Za-z0-9]{0,38}[A-Za-z0-9])?)x([1-9][0-9]?)(?::(.*))?")
 _EXPECTED: Final = "expected NODESxMODELxGPUS, such as 4xH100x8 or 4xB300x8:memory=288Gi,cpu=192,ram=2048Gi"
 
@@ -50,6 +53,8 @@ def parse_addition(text: str) -> AddNodes:
     match = _SHAPE.fullmatch(text)
     if match is None or int(match[3]) > 64:
         raise InvalidError("--add-nodes", f"{text!r} names no nodes; {_EXPECTED}")
+    if int(match[1]) * int(match[3]) > MOST_ADDED:
+        raise InvalidError("--add-nodes", f"{text!r} are more than {MOST_ADDED:,} devices; expected fewer")
     sizes: dict[str, int] = {}
     for part in match[4].split(",") if match[4] is not None else ():
         name, _, amount = part.partition("=")

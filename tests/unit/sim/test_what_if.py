@@ -197,3 +197,14 @@ def test_a_quota_that_makes_the_tree_wrong_is_refused():
         what_if(shared(team("b", "a", H100=1)), 0.0, Change(quotas=(parse_quota("b/H100=2"),)))
     with pytest.raises(NotFoundError, match="no team nobody"):
         what_if(shared(), 0.0, Change(quotas=(parse_quota("nobody/H100=2"),)))
+
+
+def test_a_model_with_two_prices_is_refused():
+    with pytest.raises(InvalidError, match="h100 has two prices; expected one"):
+        prices_of(["H100=1", "h100=2"], "EUR")
+
+
+def test_more_devices_than_anybody_has_are_refused_at_once():
+    assert parse_addition("12500xH100x8").nodes == 12_500
+    with pytest.raises(InvalidError, match="'12501xH100x8' are more than 100,000 devices"):
+        parse_addition("12501xH100x8")
