@@ -2,7 +2,9 @@
 
 `python -m bench planner [PART ...]` measures placement in virtual time and writes docs/benchmarks-planner.md.
 `python -m bench planner-size` measures how it grows and writes docs/benchmarks-planner-size.md.
+`python -m bench governance [baseline|fairness|cost]` measures teams and writes docs/benchmarks-governance.md.
 `python -m bench ledger [DEVICES] [INTERVALS A DEVICE]` measures the ledger and writes docs/benchmarks-ledger.md.
+`python -m bench growth [DEVICES] [MONTHS]` measures it month after month and writes docs/benchmarks-growth.md.
 """
 
 import asyncio
@@ -13,7 +15,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from bench import latency, ledger, planner, planner_size, size, throughput, trace
+from bench import governance, growth, latency, ledger, planner, planner_size, size, throughput, trace
 from farthing.local.pins import ETCD, KUBERNETES
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -128,11 +130,16 @@ created to bound p50 {report["latency_p50_seconds"]:.2f} s, p99 {report["latency
 The spoke takes {found.mib:.0f} MiB. The independent judge says: `{found.verdict}`."""
 
 
-if sys.argv[1:2] == ["planner"]:
-    planner.main(*sys.argv[2:])
-elif sys.argv[1:2] == ["planner-size"]:
-    planner_size.main()
-elif sys.argv[1:2] == ["ledger"]:
-    ledger.main(*map(int, sys.argv[2:4]))
-else:
-    main()
+if __name__ == "__main__":  # processes that the export starts read this file too
+    if sys.argv[1:2] == ["planner"]:
+        planner.main(*sys.argv[2:])
+    elif sys.argv[1:2] == ["planner-size"]:
+        planner_size.main()
+    elif sys.argv[1:2] == ["governance"]:
+        governance.main(sys.argv[2:])
+    elif sys.argv[1:2] == ["ledger"]:
+        ledger.main(*map(int, sys.argv[2:4]))
+    elif sys.argv[1:2] == ["growth"]:
+        growth.main(*map(int, sys.argv[2:4]))
+    else:
+        main()

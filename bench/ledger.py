@@ -1,12 +1,14 @@
-"""The ledger's speed: intervals taken in, days settled, costs asked for; on SQLite and on PostgreSQL.
+"""The ledger's speed: intervals taken in, days settled, costs asked for, FOCUS rows; on SQLite and on PostgreSQL.
 
 One month of a fleet, made by chance with a fixed seed: shares of a quarter to a whole device, of twenty teams and a
 thousand workloads, one after the other on each slot of each device.
 """
 
+import csv
 import itertools
 import os
 import random
+import resource
 import shutil
 import tempfile
 import time
@@ -15,17 +17,21 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import psutil
-from sqlalchemy import Column, MetaData, Table, insert
+from sqlalchemy import Column, MetaData, Table, insert, select
 
 from farthing.ledger.interval import DAY, Batch, Interval, Supply
-from farthing.ledger.period import day_of
+from farthing.ledger.period import day_of, period_of
 from farthing.ledger.read_prices import parse_price_book
 from farthing.store.ask import Question, ask
+from farthing.store.export import export_focus
 from farthing.store.ledger import Ledger
 from farthing.store.rows import interval_row
 from farthing.store.schema import intervals as interval_table
+from farthing.store.schema import postings
+from farthing.store.statement import make_statement
 from tests.postgres import binaries, running_postgres
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks-ledger.md"
@@ -44,7 +50,11 @@ BOOK = {
 
 @dataclass(frozen=True)
 class Speed:
-    """One database. Rates are intervals per second; `plain` is inserting the same rows with nothing else around."""
+    """One database. Rates are intervals per second; `plain` is inserting the same rows with nothing else around.
+
+    `export_cpu` are seconds of CPU, all processes together; `copy_seconds` is reading the postings and writing them as
+    CSV as they are, in one process; `export_mib` the largest process.
+    """
 
     database: str
     intervals: int
@@ -56,6 +66,12 @@ class Speed:
     statement_seconds: float
     month_seconds: float
     team_milliseconds: float
+    statement_of_team_seconds: float
+    export_rows: int
+    export_seconds: float
+    export_cpu: float
+    export_mib: float
+    copy_seconds: float
     mib: float
 
 
@@ -152,6 +168,10 @@ def _measure(name: str, url: str, devices: int, per_device: int) -> Speed:
     with _timed() as by_month:
         ask(ledger.database, Question(("team",), first, last))
     team = min(_once(lambda: ask(ledger.database, Question(("day",), first, last, "team-3"))) for _ in range(5))
+    with _timed() as team_statement:
+        make_statement(ledger, "team-3", period_of(first))
+    memory = psutil.Process().memory_info().rss / 2**20
+    exported = _exported(ledger, period_of(first))
     ledger.close()
     return Speed(
         database=name,
@@ -164,8 +184,36 @@ def _measure(name: str, url: str, devices: int, per_device: int) -> Speed:
         statement_seconds=statement[0],
         month_seconds=by_month[0],
         team_milliseconds=team * 1000,
-        mib=psutil.Process().memory_info().rss / 2**20,
+        statement_of_team_seconds=team_statement[0],
+        **exported,
+        mib=memory,
     )
+
+
+def _exported(ledger: Ledger, month: str) -> dict[str, Any]:
+    """The month's FOCUS rows into a file that is thrown away; and its postings as they are."""
+    before = _cpu()
+    with Path(os.devnull).open("w", encoding="utf-8") as out:
+        with _timed() as export:
+            rows = export_focus(ledger.database, month, "bench", "1.2", out)
+        after = _cpu()
+        with _timed() as copy, ledger.database.reading() as connection:
+            query = select(postings).execution_options(yield_per=10_000)
+            csv.writer(out).writerows(connection.execute(query))
+    usage = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return {
+        "export_rows": rows,
+        "export_seconds": export[0],
+        "export_cpu": after - before,
+        "export_mib": max(usage),
+        "copy_seconds": copy[0],
+    }
+
+
+def _cpu() -> float:
+    """Seconds of CPU, of this process and its children that have ended."""
+    found = os.times()
+    return found.user + found.system + found.children_user + found.children_system
 
 
 def _plain(url: str, work: list[Batch]) -> float:
@@ -206,6 +254,11 @@ def page(found: list[Speed]) -> str:
         f"| {s.statement_seconds:.2f} s | {s.month_seconds:.2f} s | {s.team_milliseconds:.0f} ms |"
         for s in found
     )
+    exports = (
+        f"| {s.database} | {s.export_rows:,} | {s.export_seconds:.1f} | {s.export_cpu:.1f} | {s.export_mib:.0f} MiB "
+        f"| {s.copy_seconds:.1f} s | **{s.export_cpu / s.copy_seconds:.1f}** | {s.statement_of_team_seconds:.2f} s |"
+        for s in found
+    )
     first = found[0]
     return "\n".join(
         [
@@ -219,6 +272,13 @@ def page(found: list[Speed]) -> str:
             "| database | taken in /s | plain /s | ratio | settled /s | month by six fields | month by team | one team by day |",
             "|---|---|---|---|---|---|---|---|",
             *rows,
+            "",
+            "The month as FOCUS 1.2: a row for each share, device and day. *Copy* reads the postings and writes them as CSV as they",
+            "are, in one process of the same run.",
+            "",
+            "| database | rows | seconds | CPU seconds, all processes | largest process | copy | CPU / copy | statement of a team |",
+            "|---|---|---|---|---|---|---|---|",
+            *exports,
             "",
         ]
     )

@@ -24,9 +24,8 @@ from bench.planner import NODES
 from farthing.cli.sources import from_fleet, waiting_pod
 from farthing.cli.tracefile import find_file
 from farthing.decide.cycle import plan
-from farthing.decide.jit import load_kernels, use
 from farthing.decide.repack import repack
-from farthing.decide.warm import warm_up
+from farthing.decide.warm import use_compiled
 from farthing.files.fleet import read_fleet
 from farthing.files.pods import TracePod, read_pods
 from farthing.model.ask import Ask, template_name
@@ -128,7 +127,7 @@ def _running(number: int, device: int, milli: int, chance: random.Random) -> tup
 
 def large(nodes: int) -> dict[str, Any]:
     """Memory and plans of a spoke with such a cluster, planned with compiled kernels."""
-    _compiled()
+    use_compiled()
     before = _mib()
     world = cluster(nodes)
     began = time.process_time()
@@ -160,7 +159,7 @@ def large(nodes: int) -> dict[str, Any]:
 
 def year() -> dict[str, Any]:
     """The default trace on its fleet, over and over for more than a year: arrivals and lifetimes as recorded."""
-    _compiled()
+    use_compiled()
     pods = arrivals(list(read_pods(find_file(TRACE, None))))
     span = max(pod.at for pod in pods) + 1
     came = [pod._replace(at=pod.at + span * n) for n in range(math.ceil(YEAR / span)) for pod in pods]
@@ -177,7 +176,7 @@ def year() -> dict[str, Any]:
 
 def grown(times: int) -> dict[str, Any]:
     """A fifth of all GPUs of so many of the trace's fleet given away."""
-    _compiled()
+    use_compiled()
     described = read_fleet(find_file(NODES, None))
     many = [one._replace(name=f"{one.name}-{k}") for k in range(times) for one in described]
     pods: list[Arrival] = arrivals(list(read_pods(find_file(TRACE, None))))
@@ -193,7 +192,7 @@ def grown(times: int) -> dict[str, Any]:
 
 def repacked() -> dict[str, Any]:
     """The trace on its fleet, a quarter of the pods gone again by chance, and pods for whole nodes that wait."""
-    _compiled()
+    use_compiled()
     source = from_fleet(find_file(NODES, None), TRACE, None, None)
     fork, chance = Fork(source.world, 0.0), _chance(1)
     for pod in list(fork.world.all(Pod)):
@@ -233,6 +232,7 @@ class Figures:
 
 def main() -> None:
     """Measure everything, each in a process of its own, and write the page."""
+    subprocess.run([sys.executable, "-m", "farthing.decide.warm"], check=True)
     worlds = [_apart("large", nodes) for nodes in (100, 1_000, 10_000)]
     fleets = [_apart("grown", times) for times in (1, 10, 100)]
     text = page(Figures(worlds, fleets, _apart("year"), _apart("repacked")))
@@ -271,7 +271,8 @@ came. The objects are made here, not read from an API server; the [cluster's ben
 ## A simulation's fleet
 
 The nodes of the public trace once, ten times and a hundred times. Pods of the default trace come until a fifth of all GPUs
-were asked for. *Built*: the seconds that it takes to make the columns.
+were asked for; the rate includes what is learned of the mix and what is drawn. *Built*: the seconds that it takes to make the
+columns.
 
 | nodes | GPUs | built, s | decisions a second | peak, MiB |
 |---|---|---|---|---|
@@ -305,13 +306,6 @@ def _chance(seed: int) -> random.Random:
 
 def _mib() -> float:
     return psutil.Process().memory_info().rss / 2**20
-
-
-def _compiled() -> None:
-    kernels = load_kernels()
-    if kernels is not None:
-        warm_up(kernels)
-        use(kernels)
 
 
 if __name__ == "__main__":

@@ -36,29 +36,56 @@ def _installed() -> Path | None:
     return found[-1].parent if found else Path(named).resolve().parent if named else None
 
 
+class Server:
+    """A server in a folder, which can be stopped hard and started again."""
+
+    def __init__(self, programs: Path, folder: Path) -> None:
+        self._programs = programs
+        self._folder = folder
+        self._data = folder / "data"
+        self.url = f"postgresql://farthing@/postgres?host={quote(str(folder))}"
+        if ROOT:
+            shutil.chown(folder, "nobody", "nogroup")
+        self._run("initdb", "-D", self._data, "-U", "farthing", "--auth=trust", "--encoding=UTF8", "--no-sync")
+
+    def start(self) -> None:
+        options = f"-c listen_addresses='' -c unix_socket_directories={self._folder} -c max_connections=20"
+        self._run("pg_ctl", "-D", self._data, "-w", "-l", self._folder / "log", "-o", options, "start")
+
+    def stop(self) -> None:
+        """As a crash: nothing is tidied up."""
+        self._run("pg_ctl", "-D", self._data, "-w", "-m", "immediate", "stop")
+
+    def runs(self) -> bool:
+        return (self._data / "postmaster.pid").exists()
+
+    def _run(self, program: str, *arguments: object) -> None:
+        user: dict[str, Any] = {"user": "nobody", "group": "nogroup", "extra_groups": []} if ROOT else {}
+        command = [str(self._programs / program), *map(str, arguments)]
+        done = subprocess.run(command, cwd=self._folder, capture_output=True, text=True, check=False, **user)
+        if done.returncode:
+            raise RuntimeError(f"{program} failed: {done.stdout}{done.stderr}")
+
+
+@contextmanager
+def postgres_server(programs: Path, folder: Path | None = None) -> Iterator[Server]:
+    """A server that runs, in a folder of its own or in one that is given, which stays."""
+    where = folder or Path(tempfile.mkdtemp(prefix="farthing-postgres-"))
+    try:
+        server = Server(programs, where)
+        server.start()
+        try:
+            yield server
+        finally:
+            if server.runs():
+                server.stop()
+    finally:
+        if folder is None:
+            shutil.rmtree(where)
+
+
 @contextmanager
 def running_postgres(programs: Path) -> Iterator[str]:
     """A server; yields the URL of its maintenance database."""
-    folder = Path(tempfile.mkdtemp(prefix="farthing-postgres-"))
-    user: dict[str, Any] = {"user": "nobody", "group": "nogroup", "extra_groups": []} if ROOT else {}
-    if ROOT:
-        shutil.chown(folder, "nobody", "nogroup")
-
-    def run(*command: object) -> None:
-        done = subprocess.run(
-            [str(part) for part in command], cwd=folder, capture_output=True, text=True, check=False, **user
-        )
-        if done.returncode:
-            raise RuntimeError(f"{command[0]} failed: {done.stdout}{done.stderr}")
-
-    data = folder / "data"
-    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c max_connections=20"
-    try:
-        run(programs / "initdb", "-D", data, "-U", "farthing", "--auth=trust", "--encoding=UTF8", "--no-sync")
-        run(programs / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
-        try:
-            yield f"postgresql://farthing@/postgres?host={quote(str(folder))}"
-        finally:
-            run(programs / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder)
+    with postgres_server(programs) as server:
+        yield server.url

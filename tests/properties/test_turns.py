@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from farthing.decide.barren import Barren
 from farthing.decide.cycle import plan
 from farthing.decide.order import WINDOW, WINDOW_SECONDS, in_order, jointly
 from farthing.model.plan import Place
@@ -75,3 +77,16 @@ def test_a_pod_that_was_let_go_keeps_its_turn():
 def _whole(name):
     pod, claim = asking(name, "8", created=0.0)
     return pod, (claim,)
+
+
+@given(st.data())
+def test_what_was_learned_of_full_devices_changes_no_placement(data):
+    """Not every team has to try; those who do not would have found nothing."""
+    things = [node(f"n{i}") for i in range(2)] + [slice_of(f"n{i}", 2) for i in range(2)]
+    asks = st.tuples(st.sampled_from(["0.3", "0.5", "1", "2", "2x0.5", "30Gi"]), st.sampled_from("abc"), st.booleans())
+    for i, (gpu, space, hard) in enumerate(data.draw(st.lists(asks, min_size=4, max_size=14))):
+        things.append(asking(f"p{i}", gpu, space, created=float(40 * i), isolation="hard" if hard else None))
+    learned = _places(things)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Barren, "learn", lambda *_: None)
+        assert learned == _places(things)

@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from farthing.cli import app
-from farthing.cli.cost import days_of
 from farthing.ledger.interval import DAY, Batch
 from farthing.ledger.period import day_of
+from farthing.ledger.span import days_of
 from farthing.model.errors import InvalidError, PermanentError
 from farthing.store.ask import FIELDS, Question, ask
 from farthing.store.database import check_url
@@ -121,6 +121,16 @@ def test_programs_and_people_get_the_same_numbers(url, tmp_path):
     shown = run(*command, url=url)
     assert "525.60 GBP from 2026-11-01 to 2026-11-10" in shown
     assert "settled through 2026-11-03" in shown
+
+
+@pytest.mark.usefixtures("filled")
+def test_costs_over_time_are_in_its_order(url):
+    command = ("cost", "--by", "team", "--step", "day", "--since", "2026-11-01", "--until", "2026-11-10", "-o", "json")
+    answer = json.loads(run(*command, url=url))
+    assert answer["by"] == ["day", "team"]
+    days = [row["names"][0] for row in answer["rows"]]
+    assert days == sorted(days)
+    assert answer["total"] == "525.600000"
 
 
 def test_the_books_are_kept_from_the_command_line(url, tmp_path):

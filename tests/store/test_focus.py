@@ -4,22 +4,24 @@ import csv
 import io
 import json
 from collections import defaultdict
+from datetime import UTC, datetime
 from decimal import Decimal
 
+import pyarrow.parquet as pq
 import pytest
 
 from farthing.ledger.entry import IdleRule
-from farthing.ledger.focus import COLUMNS_1_2, COLUMNS_1_3
+from farthing.ledger.focus import COLUMNS_1_2, COLUMNS_1_3, METHOD
 from farthing.model.errors import InvalidError, NotFoundError
-from farthing.store.export import export_focus
+from farthing.store.export import AT_ONCE, export_focus, focus_parquet
 from tests.ledgers import HOUR_COST, book
 from tests.store.focus_month import FIRST, a_month, corrected
 from tests.store.sums import by_kind
 
 
-def exported(ledger, period="2026-11", version="1.2"):
+def exported(ledger, period="2026-11", version="1.2", issuer="GPU platform"):
     out = io.StringIO()
-    count = export_focus(ledger.database, period, "GPU platform", version, out)
+    count = export_focus(ledger.database, period, issuer, version, out)
     rows = list(csv.DictReader(io.StringIO(out.getvalue())))
     assert len(rows) == count
     return rows
@@ -84,13 +86,44 @@ def test_columns_are_the_versions_own_or_begin_with_x(ledger):
     assert tuple(exported(ledger)[0]) == COLUMNS_1_2
     assert tuple(exported(ledger, version="1.3")[0]) == COLUMNS_1_3
     assert all(name.startswith("x_") or name[0].isupper() for name in COLUMNS_1_3)
+    gone = set(COLUMNS_1_3) - set(exported(ledger, version="1.4")[0])
+    assert gone == {"ProviderName", "PublisherName"}
+
+
+def test_parquet_holds_the_same_rows_with_types(ledger, tmp_path):
+    a_month(ledger)
+    with focus_parquet(tmp_path / "focus.parquet") as out:
+        count = export_focus(ledger.database, "2026-11", "GPU, platform", "1.3", out)
+    found = pq.read_table(tmp_path / "focus.parquet").to_pylist()
+    rows = exported(ledger, version="1.3", issuer="GPU, platform")
+    assert len(found) == count == len(rows)
+    assert [str(row["BilledCost"]) for row in found] == [row["BilledCost"] for row in rows]
+    assert [row["Tags"] for row in found] == [row["Tags"] for row in rows]
+    assert {row["AllocatedMethodId"] for row in found} == {None, METHOD}
+    assert {row["BillingPeriodStart"] for row in found} == {datetime(2026, 11, 1, tzinfo=UTC)}
+
+
+def test_a_month_without_charges_is_parquet_with_columns(ledger, tmp_path):
+    ledger.set_prices(book())
+    with focus_parquet(tmp_path / "focus.parquet") as out:
+        assert export_focus(ledger.database, "2030-01", "GPU platform", "1.2", out) == 0
+    assert tuple(pq.read_table(tmp_path / "focus.parquet").column_names) == COLUMNS_1_2
 
 
 def test_a_version_or_a_ledger_that_cannot_be_exported_is_refused(ledger):
     with pytest.raises(NotFoundError, match="no price book"):
         exported(ledger)
-    with pytest.raises(InvalidError, match=r"expected 1\.2 or 1\.3"):
-        exported(ledger, version="1.4")
+    with pytest.raises(InvalidError, match=r"expected 1\.2 or 1\.3 or 1\.4"):
+        exported(ledger, version="1.5")
+
+
+def test_several_processes_print_the_same(ledger):
+    a_month(ledger)
+    alone, together = io.StringIO(), io.StringIO()
+    counts = [export_focus(ledger.database, "2026-11", "GPU, 100%", "1.3", alone)]
+    counts.append(export_focus(ledger.database, "2026-11", "GPU, 100%", "1.3", together, large=0))
+    assert counts[0] == counts[1] > AT_ONCE / 10
+    assert alone.getvalue() == together.getvalue()
 
 
 def test_a_month_without_charges_is_a_file_with_a_head(ledger):

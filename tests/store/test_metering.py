@@ -1,8 +1,6 @@
 """From the loop's turns through the log into the ledger: what was seen is billed, whatever goes down in between."""
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 
 import pytest
 
@@ -11,59 +9,9 @@ from farthing.model.cluster import Claim
 from farthing.model.errors import TransientError
 from farthing.model.plan import Gone
 from farthing.spoke import metering
-from farthing.spoke.metering import Metering
-from farthing.spoke.metrics import Metrics
-from farthing.spoke.settings import LedgerSettings
 from farthing.store.ledger import Ledger
-from tests.builders import allocated, asking, node, slice_of, world
 from tests.ledgers import HOUR_COST, book
-from tests.store.sums import by_kind
-
-START = 100 * DAY
-
-
-async def until(true):
-    async with asyncio.timeout(20):
-        while not true():  # noqa: ASYNC110 -- what is waited for happens in threads
-            await asyncio.sleep(0.01)
-
-
-class Clock:
-    """The spoke's clock, moved by hand."""
-
-    def __init__(self):
-        self.at = float(START)
-
-    def __call__(self):
-        return self.at
-
-
-class Spoke:
-    """A world whose news the metering is told, as the loop tells it."""
-
-    def __init__(self, url, folder: Path):
-        self.clock = Clock()
-        self.settings = LedgerSettings(url, folder, "c")
-        pod, claim = asking()
-        self.held = allocated(claim, pod)
-        self.world = world(node(), slice_of(), (pod, claim), self.held)
-        self.metrics = Metrics()
-
-    @asynccontextmanager
-    async def metering(self):
-        work = Metering(self.settings, self.metrics, self.clock)
-        task = asyncio.create_task(work.run(self.world, caught_up=lambda: True))
-        await until(lambda: work.meter.now or task.done())
-        try:
-            yield work
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-    def fold(self, work, news):
-        self.world.fold(news, self.clock())
-        work.note(self.world, news, self.clock())
+from tests.store.spokes import START, Spoke, kinds, until
 
 
 @pytest.fixture(autouse=True)
@@ -78,14 +26,6 @@ def spoke(url, tmp_path):
     with_prices.set_prices(book())
     with_prices.close()
     return Spoke(url, tmp_path / "log")
-
-
-def kinds(spoke):
-    ledger = Ledger.open(spoke.settings.url)
-    ledger.settle()
-    found = by_kind(ledger)
-    ledger.close()
-    return found
 
 
 async def test_a_share_is_billed_from_its_allocation_to_its_end(spoke):

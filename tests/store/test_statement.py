@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from farthing.cli import app
-from farthing.cli.statement import PARTS, Statement, StatementLine, StatementPart, as_html
+from farthing.cli.statement import as_html
+from farthing.ledger.statement import PARTS, Statement, StatementLine, StatementPart
 from farthing.model.errors import NotFoundError
 from tests.store.focus_month import a_month, corrected
 from tests.store.sums import by_team

@@ -7,7 +7,7 @@ Never here: decisions of their own. Start with `status.py`.
 
 import typer
 
-from farthing.cli import ledger, traces
+from farthing.cli import ledger, serve, traces
 from farthing.cli.budgets import budgets
 from farthing.cli.cost import cost
 from farthing.cli.devices import devices
@@ -38,4 +38,5 @@ for command in (*_FOR_PEOPLE, *_FOR_EXPERTS):
     app.command()(command)
 app.command("what-if")(what_if_command)
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(serve.app, name="serve")
 app.add_typer(traces.app, name="traces")

@@ -16,15 +16,13 @@ from rich.text import Text
 
 from farthing.cli.cost_of_use import Unit, show_use, use_report
 from farthing.cli.render import Column, console, percent, show_json, show_table
-from farthing.ledger.interval import DAY
 from farthing.ledger.money import MICRO, format_exact, format_money
-from farthing.ledger.period import day_of, day_text
-from farthing.ledger.read_prices import parse_instant
-from farthing.model.ask import parse_duration
-from farthing.model.errors import InvalidError, UnsupportedError
+from farthing.ledger.period import day_text
+from farthing.ledger.span import days_of
+from farthing.model.errors import InvalidError
 
 if TYPE_CHECKING:
-    from farthing.store.ask import Answer, Standing
+    from farthing.store.ask import Answer, Cost, Standing
     from farthing.store.ledger import Ledger
 
 LedgerUrl = Annotated[
@@ -44,6 +42,14 @@ class CostFormat(StrEnum):
     json = "json"
     csv = "csv"
     parquet = "parquet"
+
+
+class Step(StrEnum):
+    """How finely time is divided."""
+
+    total = "total"
+    day = "day"
+    month = "month"
 
 
 CostOutput = Annotated[
@@ -102,6 +108,7 @@ def cost(
     until: Annotated[str, typer.Option("--until", help="The last day; default: today.")] = "",
     team: Annotated[str, typer.Option("--team", help="Only what this team is charged.")] = "",
     workload: Annotated[str, typer.Option("--workload", help="Only this one, such as Job/train.")] = "",
+    step: Annotated[Step, typer.Option("--step", help="One sum for all the time, or one for each.")] = Step.total,
     waste: Annotated[bool, typer.Option("--waste", help="Beside it what was granted and not used.")] = False,
     per: Annotated[
         Unit | None, typer.Option("--per", help="Beside it what came of it, and what a million tokens, or so, cost.")
@@ -117,12 +124,15 @@ def cost(
     \b
     farthing cost
     farthing cost --by team,model --since 30d
+    farthing cost --by team --step day
     farthing cost --by day --team vision -o csv
     farthing cost --workload Job/train --since 2026-11-01
     farthing cost --by team --waste
     farthing cost --by workload --per token
     """
     fields = tuple(name.strip() for name in by.split(",") if name.strip())
+    if step is not Step.total:
+        fields = (step.value, *(name for name in fields if name != step.value))
     first, last = days_of(since, until, int(time.time()))
     if waste or per:
         _answer_use(ledger, (fields, first, last, team, workload), waste, per, output)
@@ -165,24 +175,6 @@ def opened(url: str) -> Iterator["Ledger"]:
         yield ledger
 
 
-def days_of(since: str, until: str, now: int) -> tuple[int, int]:
-    """The first and last day, counted since 1970."""
-    last = _day("--until", until) if until else now // DAY
-    if not since:
-        first = day_of(datetime.fromtimestamp(now, UTC).strftime("%Y-%m-01"))
-    elif since[-1] in "smhd":
-        first = (now - parse_duration(since)) // DAY
-    else:
-        first = _day("--since", since)
-    if first > last:
-        raise InvalidError("--since", f"{day_text(first)} is after the last day, {day_text(last)}")
-    return first, last
-
-
-def _day(option: str, text: str) -> int:
-    return parse_instant(option, text) // DAY
-
-
 def _report(ledger: "Ledger", by: tuple[str, ...], days: tuple[int, int], team: str, workload: str) -> CostReport:
     from farthing.store.ask import Question, ask  # noqa: PLC0415 -- as above
 
@@ -201,11 +193,16 @@ def _report(ledger: "Ledger", by: tuple[str, ...], days: tuple[int, int], team: 
                 round(cost.milli_gpu_seconds / _MILLI_GPU_HOUR, 6),
                 round(cost.mib_seconds / 1024 / 3600, 6),
             )
-            for cost in answer.costs
+            for cost in _in_time(answer.costs, by)
         ),
         books=tuple(_books(found) for found in answer.standing),
         problems=tuple(_problems(answer)),
     )
+
+
+def _in_time(costs: "Sequence[Cost]", by: tuple[str, ...]) -> "Sequence[Cost]":
+    """The dearest first, but days and months in their order where they come first."""
+    return sorted(costs, key=lambda cost: cost.names[0]) if by[:1] in (("day",), ("month",)) else costs
 
 
 def _books(found: "Standing") -> BooksRow:
@@ -295,11 +292,11 @@ def _write_csv(found: CostReport, file: Path | None) -> None:
 def _write_parquet(found: CostReport, file: Path | None) -> None:
     if file is None:
         raise InvalidError("--file", "Parquet is not for terminals; name a file")
-    try:
-        import pyarrow as pa  # noqa: PLC0415 -- large, and only needed here
-        import pyarrow.parquet as pq  # noqa: PLC0415 -- as above
-    except ImportError as error:
-        raise UnsupportedError("Parquet needs pyarrow; install farthing[parquet]") from error
+    from farthing.store.parquet import arrow  # noqa: PLC0415 -- SQL takes most of a second to import
+
+    pa = arrow()
+    from pyarrow import parquet as pq  # noqa: PLC0415 -- large, and only needed here
+
     table = pa.Table.from_pylist(_table_rows(found))
     money = pa.decimal128(38, 6)
     for name in ("cost", "not_settled"):

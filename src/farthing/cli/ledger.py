@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 import yaml
@@ -16,6 +16,9 @@ from farthing.ledger.period import parse_period
 from farthing.ledger.read_budgets import parse_budgets
 from farthing.ledger.read_prices import parse_instant, parse_price_book
 from farthing.model.errors import InvalidError
+
+if TYPE_CHECKING:
+    from farthing.store.parquet import ParquetFile
 
 app = typer.Typer(
     help="Keep the books: prices, budgets, rules for idle cost, settling, closing months.", no_args_is_help=True
@@ -131,29 +134,55 @@ def close(
 
 
 @app.command()
+def archive(
+    period: Annotated[str, typer.Argument(metavar="MONTH", help="A month that is closed, such as 2026-11.")],
+    folder: Annotated[Path, typer.Option("--folder", help="Where the files go.")],
+    ledger: LedgerUrl = "",
+) -> None:
+    """Copy a closed month's raw records into Parquet files: intervals, supplies, entries and postings.
+
+    Nothing leaves the ledger. Needs farthing[parquet].
+
+    \b
+    farthing ledger archive 2026-11 --folder /var/lib/farthing/archive
+    """
+    from farthing.store.archive import archive as write  # noqa: PLC0415 -- SQL takes most of a second to import
+
+    month = parse_period(period)
+    try:
+        with opened(ledger) as found:
+            counts = write(found.database, month, folder)
+    except OSError as error:
+        raise InvalidError("--folder", f"{folder} cannot be written: {error.strerror}") from error
+    for name, count in counts.items():
+        console().print(f"{folder / f'{name}-{month}.parquet'}: {counted(count, 'row')}")
+
+
+@app.command()
 def focus(
     period: Annotated[str, typer.Argument(metavar="MONTH", help="Such as 2026-11.")],
-    file: Annotated[Path, typer.Option("--file", help="The CSV file to write.")],
-    version: Annotated[str, typer.Option("--focus", help="Version of FOCUS: 1.2, or 1.3 with split costs.")] = "1.2",
+    file: Annotated[Path, typer.Option("--file", help="The file to write: CSV, or Parquet where it ends in .parquet.")],
+    version: Annotated[str, typer.Option("--focus", help="Version of FOCUS: 1.2; 1.3 with split costs; 1.4.")] = "1.2",
     issuer: Annotated[
         str, typer.Option("--issuer", help="Who runs the GPUs: the rows' provider and billing account.")
     ] = "Farthing",
     ledger: LedgerUrl = "",
 ) -> None:
-    """Write a month's charges as CSV in the FinOps Open Cost and Usage Specification, a row for each charge.
+    """Write a month's charges in the FinOps Open Cost and Usage Specification, a row for each charge.
 
-    Idle and stranded capacity are rows of their own: all rows together are what the devices cost, and the adjustments.
+    A charge is one share, one day and one device. Idle and stranded capacity are rows of their own: all rows together
+    are what the devices cost, and the adjustments. Parquet needs farthing[parquet].
 
     \b
     farthing ledger focus 2026-11 --file focus.csv
-    farthing ledger focus 2026-11 --focus 1.3 --issuer "GPU platform" --file focus.csv
+    farthing ledger focus 2026-11 --focus 1.3 --issuer "GPU platform" --file focus.parquet
     """
     from farthing.store.export import export_focus  # noqa: PLC0415 -- SQL takes most of a second to import
 
     month = parse_period(period)
     part = file.with_name(f"{file.name}.part")
     try:
-        with opened(ledger) as found, part.open("w", encoding="utf-8", newline="") as out:
+        with opened(ledger) as found, _opened(part, columnar=file.suffix == ".parquet") as out:
             count = export_focus(found.database, month, issuer, version, out)
         part.replace(file)
     except OSError as error:
@@ -161,3 +190,9 @@ def focus(
     finally:
         part.unlink(missing_ok=True)
     console().print(f"{file}: {counted(count, 'row')}")
+
+
+def _opened(file: Path, *, columnar: bool) -> "ParquetFile | TextIO":
+    from farthing.store.export import focus_parquet  # noqa: PLC0415 -- SQL takes most of a second to import
+
+    return focus_parquet(file) if columnar else file.open("w", encoding="utf-8", newline="")

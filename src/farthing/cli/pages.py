@@ -3,17 +3,19 @@
 import ast
 import inspect
 import itertools
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from farthing.cli.pages_cost_api import SIGN, cell, cost_api
 from farthing.model import ask, reason
 from farthing.node.metrics import NodeMetrics
+from farthing.server.app import openapi
+from farthing.server.metrics import LedgerMetrics
 from farthing.spoke.metrics import Metrics
-
-_SIGN = "% Printed by `make print`; edits here are overwritten.\n"
 
 _EXAMPLES = {
     "fraction": ("0.25", "part of one device, in thousandths"),
@@ -26,12 +28,18 @@ _EXAMPLES = {
 
 def pages() -> dict[str, str]:
     """Each page by its file name."""
-    return {"asks.md": _asks(), "reasons.md": _reasons(), "metrics.md": _metrics()}
+    return {
+        "asks.md": _asks(),
+        "cost-api.json": json.dumps(openapi(), indent=2, ensure_ascii=False) + "\n",
+        "cost-api.md": cost_api(),
+        "reasons.md": _reasons(),
+        "metrics.md": _metrics(),
+    }
 
 
 def _asks() -> str:
     rows = (
-        f"| {name} | `{_EXAMPLES[name][0]}` | {_EXAMPLES[name][1]} | `{_cell(shape)}` |"
+        f"| {name} | `{_EXAMPLES[name][0]}` | {_EXAMPLES[name][1]} | `{cell(shape)}` |"
         for name, shape in ask.FORMS.items()
     )
     others = (
@@ -44,7 +52,7 @@ def _asks() -> str:
     return "\n".join(
         [
             "# Asks\n",
-            _SIGN,
+            SIGN,
             f"The annotation `{ask.GPU}` takes one of these forms; admission and the spoke use the same expressions:\n",
             "| form | example | means | expression |",
             "|---|---|---|---|",
@@ -56,14 +64,9 @@ def _asks() -> str:
     )
 
 
-def _cell(text: str) -> str:
-    """A text inside a table, where a bar would end the cell."""
-    return text.replace("|", "\\|")
-
-
 def _reasons() -> str:
     lines = (f"| `{name}` | {sentence} |" for name, sentence in reasons())
-    return "\n".join(["# Reasons\n", _SIGN, "| reason | means |", "|---|---|", *lines, ""])
+    return "\n".join(["# Reasons\n", SIGN, "| reason | means |", "|---|---|", *lines, ""])
 
 
 def reasons() -> Iterator[tuple[str, str]]:
@@ -77,16 +80,20 @@ def reasons() -> Iterator[tuple[str, str]]:
 
 
 def _metrics() -> str:
-    tables = [_table(registry) for registry in (Metrics().registry, NodeMetrics().registry)]
+    ledger = CollectorRegistry()
+    ledger.register(LedgerMetrics(None, lambda: 0.0))
+    tables = [_table(registry) for registry in (Metrics().registry, NodeMetrics().registry, ledger)]
     return "\n".join(
         [
             "# Metrics\n",
-            _SIGN,
+            SIGN,
             "They are served where `--metrics-port` says, on loopback unless told otherwise.\n",
             "## The spoke\n",
             *tables[0],
             "\n## The node driver\n",
             *tables[1],
+            "\n## The cost server\n",
+            *tables[2],
             "",
         ]
     )

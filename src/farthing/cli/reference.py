@@ -22,13 +22,13 @@ from farthing.cli.explain import Excluded, Explanation, HeldShare
 from farthing.cli.leader import Leader
 from farthing.cli.repack import MoveRow, ProposalRow, RepackReport
 from farthing.cli.replay import Report, WaitingFor
-from farthing.cli.statement import Statement, StatementLine, StatementPart
 from farthing.cli.status import Status, WaitingRow, Wrong
 from farthing.cli.top import PodRow, TeamRow
 from farthing.cli.traces import Fetched, TraceRow
 from farthing.cli.use import ModelRow, NodeRow, Use
 from farthing.cli.whatif import Held, Side, WhatIfReport
 from farthing.kube.evicting import Moved, Outcome
+from farthing.ledger.statement import Statement, StatementLine, StatementPart
 
 _HEAD: Final = """\
 # Commands

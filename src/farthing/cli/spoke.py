@@ -15,6 +15,7 @@ from farthing.ledger.interval import MOST_TAGS
 from farthing.ledger.meter import TAGS
 from farthing.local.paths import home
 from farthing.logs import LogFormat, configure_logging
+from farthing.model.ask import DURATION_REFUSED, parse_duration
 from farthing.model.errors import InvalidError, TransientError
 from farthing.spoke.lease import DURATION_SECONDS, SHORTEST_SECONDS
 from farthing.spoke.run import run
@@ -55,6 +56,12 @@ def spoke(
         typer.Option("--ledger-log", help="Folder where what is metered waits for the ledger; on a disk that lasts."),
     ] = None,
     cluster: Annotated[str, typer.Option("--cluster", help="What the ledger calls this cluster.")] = "local",
+    half_life: Annotated[
+        str,
+        typer.Option(
+            "--half-life", help="How soon what teams borrowed is half forgotten, such as 12h or 7d; default: at once."
+        ),
+    ] = "",
     tag: Annotated[
         list[str] | None,
         typer.Option(
@@ -86,6 +93,7 @@ def spoke(
         ledger=LedgerSettings(ledger, ledger_log or home() / "meter" / cluster, cluster, _tags(tag))
         if ledger
         else None,
+        half_life=_half_life(half_life),
     )
     asyncio.run(check_identity(settings))
     try:
@@ -94,6 +102,13 @@ def spoke(
         raise InvalidError(
             f"--metrics-port {metrics_port}", f"cannot listen on {metrics_address}: {error.strerror}; choose another"
         ) from error
+
+
+def _half_life(text: str) -> float:
+    try:
+        return parse_duration(text) if text else 0.0
+    except InvalidError as error:
+        raise InvalidError("--half-life", f"{text!r} {DURATION_REFUSED}") from error
 
 
 def _ledger(url: str, log: Path | None, cluster: str, tags: list[str] | None) -> LedgerSettings:

@@ -1,10 +1,9 @@
 """`farthing statement`: what one team owes for one month, on the screen, for programs, or as a page to send."""
 
 import html
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -12,52 +11,9 @@ from rich.console import Console
 from farthing.cli.cost import LedgerUrl, opened
 from farthing.cli.options import Format, Output
 from farthing.cli.render import Column, console, percent, show_json, show_table
-from farthing.ledger.money import format_exact
-from farthing.ledger.period import first_day, last_day, parse_period
-from farthing.model.errors import InvalidError, NotFoundError
-
-if TYPE_CHECKING:
-    from farthing.store.ask import Cost
-    from farthing.store.ledger import Ledger
-
-PARTS: Final = ("kind", "workload", "model", "cluster", "day")
-"""What a statement is broken down by, each part adding up to the total."""
-
-_MILLI_GPU_HOUR: Final = 3_600_000
-
-
-@dataclass(frozen=True)
-class StatementLine:
-    """One line. `cost` is exact decimal text; `gpu_hours` counts a device that is taken whole for an hour as 1."""
-
-    name: str
-    cost: str
-    gpu_hours: float
-
-
-@dataclass(frozen=True)
-class StatementPart:
-    """The whole amount, broken down by one thing: what kind of charge, workload, model, cluster or day."""
-
-    by: str
-    lines: tuple[StatementLine, ...]
-
-
-@dataclass(frozen=True)
-class Statement:
-    """What a team owes for a month, corrections of closed months included.
-
-    `closed`: the month is closed, and this is what will always be said of it. Of what is not settled yet, `not_settled`
-    is the part of `total` that may change.
-    """
-
-    team: str
-    month: str
-    currency: str
-    closed: bool
-    total: str
-    not_settled: str
-    parts: tuple[StatementPart, ...]
+from farthing.ledger.period import parse_period
+from farthing.ledger.statement import Statement, StatementPart
+from farthing.model.errors import InvalidError
 
 
 def statement(
@@ -75,8 +31,10 @@ def statement(
     farthing statement vision 2026-11
     farthing statement vision 2026-11 --html vision-2026-11.html
     """
+    from farthing.store.statement import make_statement  # noqa: PLC0415 -- SQL takes most of a second to import
+
     with opened(ledger) as found:
-        made = _statement(found, team, parse_period(month))
+        made = make_statement(found, team, parse_period(month))
     if page is not None:
         try:
             page.write_text(as_html(made), encoding="utf-8")
@@ -86,40 +44,6 @@ def statement(
         show_json(made)
     else:
         _show(console(), made)
-
-
-def _statement(ledger: "Ledger", team: str, month: str) -> Statement:
-    from farthing.store.ask import Question, ask  # noqa: PLC0415 -- SQL takes most of a second to import
-
-    answers = {
-        part: ask(ledger.database, Question((part,), first_day(month), last_day(month), team, period=month))
-        for part in PARTS
-    }
-    if not any(answer.costs for answer in answers.values()):
-        raise NotFoundError(f"{team} was charged nothing in {month}; `farthing cost --by team,month` shows who was")
-    costs = answers["kind"].costs
-    return Statement(
-        team=team,
-        month=month,
-        currency=answers["kind"].currency,
-        closed=month in ledger.closed(),
-        total=format_exact(sum(cost.amount for cost in costs)),
-        not_settled=format_exact(sum(cost.unsettled for cost in costs)),
-        parts=tuple(StatementPart(part, _lines(part, answer.costs)) for part, answer in answers.items()),
-    )
-
-
-def _lines(part: str, costs: tuple["Cost", ...]) -> tuple[StatementLine, ...]:
-    """The dearest first, but days in their order."""
-    ordered = sorted(costs, key=lambda cost: cost.names) if part == "day" else costs
-    return tuple(
-        StatementLine(
-            name=cost.names[0] or "-",
-            cost=format_exact(cost.amount),
-            gpu_hours=round(cost.milli_gpu_seconds / _MILLI_GPU_HOUR, 3),
-        )
-        for cost in ordered
-    )
 
 
 def state_of(made: Statement) -> str:
@@ -157,10 +81,11 @@ def _show(out: Console, made: Statement) -> None:
 
 _STYLE: Final = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:50rem;margin:3rem auto;padding:0 1rem;color:#222}"
-    "table{border-collapse:collapse;width:100%;margin:1rem 0 2rem}th,td{padding:.3rem .6rem;text-align:right;"
-    "border-bottom:1px solid #ddd}th:first-child,td:first-child{text-align:left;overflow-wrap:anywhere}"
-    "meter{width:8rem}.total{font-size:2rem}@media(prefers-color-scheme:dark){body{background:#111;color:#ddd}"
-    "th,td{border-color:#333}}"
+    "table{border-collapse:collapse;table-layout:fixed;width:100%;margin:1rem 0 2rem}"
+    "th,td{padding:.3rem .6rem;text-align:right;border-bottom:1px solid #ddd}"
+    "th:first-child,td:first-child{text-align:left;overflow-wrap:anywhere}"
+    "th:first-child{width:40%}meter{width:100%}.total{font-size:2rem}"
+    "@media(prefers-color-scheme:dark){body{background:#111;color:#ddd}th,td{border-color:#333}}"
 )
 
 

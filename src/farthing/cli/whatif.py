@@ -19,7 +19,7 @@ from farthing.cli.sources import Source, from_export, from_fleet, live
 from farthing.cli.traces import Traces
 from farthing.model.cluster import Key
 from farthing.model.errors import InvalidError, NotFoundError
-from farthing.sim.changes import parse_addition
+from farthing.sim.changes import parse_addition, parse_quota
 from farthing.sim.prices import MICRO, Prices, prices_of, read_prices
 from farthing.sim.whatif import HOURS_A_MONTH, Change, Standing, WhatIf, cost_of, what_if
 
@@ -73,6 +73,12 @@ def what_if_command(
     remove: Annotated[
         list[str] | None, typer.Option("--remove-node", metavar="NAME", help="A node less; may be repeated.")
     ] = None,
+    quota: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--team-quota", metavar="TEAM/CLASS=N", help="Another quota for a team, or +N, -N; may be repeated."
+        ),
+    ] = None,
     file: Annotated[
         Path | None, typer.Option("--from", help="A file of `farthing export` instead of the live cluster.")
     ] = None,
@@ -96,7 +102,7 @@ def what_if_command(
     cluster: Cluster = "local",
     output: Output = Format.table,
 ) -> None:
-    """What would start, what would still wait, what would stop and what it would cost, if nodes came or went.
+    """What would start, still wait, stop and cost, if nodes came or went, or teams had other quotas.
 
     The same planner plays it through; nothing is changed. With a ledger, the live cluster's budgets hold work as well.
 
@@ -104,10 +110,11 @@ def what_if_command(
     farthing what-if --add-nodes 4xH100x8
     farthing what-if --remove-node l4-0 --remove-node l4-1 --price L4=0.8
     farthing what-if --add-nodes 2xB300x8:memory=288Gi,cpu=192,ram=2048Gi --prices prices.yaml
+    farthing what-if --team-quota vision/H100=+4 --team-quota nlp/H100=-4
     farthing what-if --from cluster.json --add-nodes 1xH100x8 -o json | jq .starts
     farthing what-if --fleet fleet.yaml --trace openb_pod_list_default.csv --pods 500 --add-nodes 4xV100x8
     """
-    change = Change(tuple(map(parse_addition, add or ())), tuple(remove or ()))
+    change = Change(tuple(map(parse_addition, add or ())), _once(remove or []), tuple(map(parse_quota, quota or ())))
     table = _prices(prices, price, currency)
     source = _source(file, fleet, trace, pods, traces, kubeconfig, context)
     if ledger and file is None and fleet is None:
@@ -119,6 +126,13 @@ def what_if_command(
         show_json(report)
     else:
         _show(console(), report, table)
+
+
+def _once(names: list[str]) -> tuple[str, ...]:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InvalidError("--remove-node", f"{twice} is named twice; a node goes only once")
+    return tuple(names)
 
 
 def _source(

@@ -28,13 +28,13 @@ class Exclusion:
 def why_not(draft: Draft, pod: Pod, needs: tuple[Need, ...], team: str) -> Reason:
     """The first thing that stands in the way, looked for from the lasting to the passing."""
     for need in needs:
-        reason = _never(draft.fleet, need) or _not_now(draft, need, team)
+        reason = never(draft.fleet, need) or _not_now(draft, need, team)
         if reason is not None:
             return reason
     return _nodes_refuse(draft, pod, needs, team)
 
 
-def _never(fleet: Fleet, need: Need) -> Reason | None:
+def never(fleet: Fleet, need: Need) -> Reason | None:
     """What no waiting can mend, as the fleet is."""
     sieve = eligible(fleet, need)
     if sieve.error:

@@ -18,7 +18,7 @@ from farthing.model.ask import Ask
 from farthing.model.cluster import Capacity
 from farthing.model.errors import InvalidError
 from farthing.model.quantity import MIB, Bytes, MilliGpu
-from farthing.state.fleet import LEVEL_BIT, Bools, Fleet, Ints, model_name
+from farthing.state.fleet import LEVEL_BIT, Bools, Fleet, Ints, names
 from farthing.state.snapshot import Free
 
 ALL: Final = slice(None)
@@ -168,11 +168,6 @@ def _of_model(fleet: Fleet, ask: Ask | None) -> Bools:
         good = [vendor == ask.vendor for vendor in fleet.vendors]
         fits &= np.array(good, dtype=bool)[fleet.vendor_of] if good else False
     return fits
-
-
-def names(wanted: str, model: str) -> bool:
-    """Whether an ask's model is a device's: the same words in a row. H100 names NVIDIA H100 80GB, L4 not an L40."""
-    return f"-{model_name(wanted)}-" in f"-{model}-"
 
 
 def _deliverable(fleet: Fleet, need: Need) -> Bools:

@@ -6,7 +6,7 @@ from typing import Final
 from farthing.decide.fit import eligible
 from farthing.decide.needs import Need
 from farthing.model.cluster import DeviceId, Pod
-from farthing.model.quantity import WHOLE_DEVICE
+from farthing.state.classes import classes_of, part_of
 from farthing.state.fleet import Fleet
 from farthing.state.residents import Resident
 from farthing.state.usage import consumption
@@ -59,22 +59,13 @@ def milli_held(fleet: Fleet, resident: Resident) -> int:
         for result in claim.allocation.results if claim.allocation else ():
             i = fleet.device_index.get(result.device)
             if i is not None:
-                total += _part(fleet, i, *consumption(fleet, i, result))
+                total += part_of(fleet, classes_of(fleet, ()), i, *consumption(fleet, i, result))
     return total
 
 
 def milli_wanted(fleet: Fleet, need: Need, device: int) -> int:
     """What a need takes of a device, in the same way."""
+    classes = classes_of(fleet, ())
     if not fleet.multi[device]:
-        return WHOLE_DEVICE
-    sieve = eligible(fleet, need)
-    return _part(fleet, device, int(sieve.compute[device]), int(sieve.memory[device]))
-
-
-def _part(fleet: Fleet, i: int, compute: int, memory: int) -> int:
-    parts = [
-        -(-used * 1000 // int(whole))
-        for used, whole in ((compute, fleet.compute[i]), (memory, fleet.memory[i]))
-        if whole
-    ]
-    return max(parts, default=int(WHOLE_DEVICE))
+        return int(classes.milli[device])
+    return part_of(fleet, classes, device, *eligible(fleet, need).amounts(device))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from farthing.model.ask import Ask, Isolation
 from farthing.model.cluster import Claim, Request, Toleration
+from farthing.state.snapshot import Waiting
 
 DEFAULT_ISOLATION: Isolation = "shared"
 """What a request of the user's own gets; an ask of ours says its level."""
@@ -48,3 +49,12 @@ def _need(claim: Claim, request: Request) -> Need:
         selectors=request.selectors,
         tolerations=request.tolerations,
     )
+
+
+def needs_lacking(waiting: Waiting) -> tuple[Need, ...]:
+    """What a waiting pod still lacks: the needs of its claims that hold nothing."""
+    if "needs" not in waiting.memo:
+        claims = [claim for claim in waiting.claims if claim.ours and claim.allocation is None]
+        waiting.memo["needs"] = tuple(need for claim in claims for _, need in needs_of(claim))
+    found: tuple[Need, ...] = waiting.memo["needs"]
+    return found

@@ -24,8 +24,17 @@ class Placement:
     devices: tuple[tuple[int, ...], ...]
 
 
-def place(draft: Draft, pod: Pod, needs: tuple[Need, ...], team: str, within: Bools | None = None) -> Placement | None:
-    """The best placement for all needs of a pod on one node, or None. `within` narrows the nodes.
+def place(
+    draft: Draft,
+    pod: Pod,
+    needs: tuple[Need, ...],
+    team: str,
+    within: Bools | None = None,
+    devices: tuple[Bools | None, ...] = (),
+) -> Placement | None:
+    """The best placement for all needs of a pod on one node, or None.
+
+    `within` narrows the nodes, `devices` for each need the devices; None: not.
 
     A pod that has a node already stays there; whether it may be there and has room is settled.
 
@@ -42,6 +51,9 @@ def place(draft: Draft, pod: Pod, needs: tuple[Need, ...], team: str, within: Bo
         return Placement(int(first[0]), ()) if len(first) else None
     index = draft.team(team)
     masks = [_able(draft, need, index, nodes) for need in needs]
+    masks = [
+        mask if some is None else mask & some for mask, some in zip(masks, devices or [None] * len(masks), strict=True)
+    ]
     candidates = _candidates(draft, needs, masks)
     if len(needs) == 1 and (needs[0].count == 1 or not draft.fleet.consumes):
         return _single(draft, pod, needs[0], index, masks[0], candidates)
@@ -113,20 +125,22 @@ def _several(
     spare = np.sum([_per_node(draft, mask)[order] for mask in masks], axis=0)
     for node in order[np.lexsort((order, spare, -np.sum(each, axis=0)))]:
         with draft.trial():
-            chosen = _assign(draft, needs, int(node), team)
+            chosen = _assign(draft, needs, masks, int(node), team)
         if chosen is not None:
             return Placement(int(node), chosen)
     return None
 
 
-def _assign(trial: Draft, needs: tuple[Need, ...], node: int, team: str) -> tuple[tuple[int, ...], ...] | None:
+def _assign(
+    trial: Draft, needs: tuple[Need, ...], masks: list[Bools], node: int, team: str
+) -> tuple[tuple[int, ...], ...] | None:
     """Devices of one node for all needs, taken one by one, since shares and partitions may draw on the same device."""
     left, right = np.searchsorted(trial.fleet.node_of, (node, node + 1))
     chosen: list[tuple[int, ...]] = []
-    for need in needs:
+    for need, mask in zip(needs, masks, strict=True):
         mine: list[int] = []
         for _ in range(need.count):
-            fits = able(trial.fleet, trial.free, need, trial.team(team), slice(left, right))
+            fits = mask[left:right] & able(trial.fleet, trial.free, need, trial.team(team), slice(left, right))
             rows = np.array([row for row in left + np.flatnonzero(fits) if row not in mine], dtype=np.int64)
             if not len(rows):
                 return None

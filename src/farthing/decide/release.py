@@ -44,7 +44,10 @@ def releases(snapshot: Snapshot) -> Iterator[Effect]:
 
 def held(waiting: Waiting) -> tuple[Claim, ...]:
     """The claims of a waiting pod that hold devices of ours."""
-    return tuple(claim for claim in waiting.claims if claim.ours and claim.allocation is not None)
+    if "held" not in waiting.memo:
+        waiting.memo["held"] = tuple(c for c in waiting.claims if c.ours and c.allocation is not None)
+    found: tuple[Claim, ...] = waiting.memo["held"]
+    return found
 
 
 def node_of(fleet: Fleet, claim: Claim) -> str:

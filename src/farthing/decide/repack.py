@@ -9,6 +9,7 @@ from typing import Final
 
 from farthing.decide.cycle import plan
 from farthing.decide.draft import Draft
+from farthing.decide.governor import Governor
 from farthing.decide.keep import all_kept, set_aside
 from farthing.decide.movable import may_move
 from farthing.decide.moves import Budget, Proposal, Search
@@ -26,7 +27,7 @@ USUAL: Final = Budget()
 class Repack:
     """What could be done. `stuck` pods wait for room; for the `hopeless` among them no moves were found.
 
-    `movable` is how many pods may be moved.
+    `movable` is how many pods may be moved. Whom quota lets have nothing, or some of the devices only, is not stuck.
     """
 
     proposals: tuple[Proposal, ...]
@@ -41,17 +42,35 @@ def repack(snapshot: Snapshot, residents: tuple[Resident, ...], budget: Budget =
     O(waiting x nodes tried x pods on them).
     """
     decided = {e.pod.uid: e for e in plan(replace(snapshot, free=snapshot.free.copy())) if isinstance(e, Place)}
-    stuck = [w for w in in_order(snapshot.waiting) if w.pod.uid not in decided and _wants_room(snapshot, w)]
+    governor = _governor(snapshot, decided)
+    stuck = [
+        w
+        for w in in_order(snapshot.waiting)
+        if w.pod.uid not in decided and _wants_room(snapshot, w) and (governor is None or governor.lets_have_any(w))
+    ]
     search = Search(_after(snapshot, decided), snapshot.at, tuple(filter(may_move, residents)))
     proposals: list[Proposal] = []
     hopeless: list[Pod] = []
     for waiting in stuck:
+        if governor is not None and not governor.lets_have_any(waiting):
+            continue
         proposal = search.best(waiting, _left(budget, proposals))
         if proposal is None:
             hopeless.append(waiting.pod)
-        else:
-            proposals.append(proposal)
+            continue
+        proposals.append(proposal)
+        if governor is not None:
+            governor.charge_devices(waiting, proposal.devices)
     return Repack(tuple(proposals), len(stuck), tuple(hopeless), len(search.movable))
+
+
+def _governor(snapshot: Snapshot, decided: dict[str, Place]) -> Governor | None:
+    """What quota lets those have who still wait, when those who can be placed are."""
+    governor = Governor.of(snapshot)
+    for waiting in snapshot.waiting if governor is not None else ():
+        if governor is not None and waiting.pod.uid in decided:
+            governor.charge(waiting.team, [grant.allocation for grant in decided[waiting.pod.uid].grants])
+    return governor
 
 
 def _after(snapshot: Snapshot, decided: dict[str, Place]) -> Draft:

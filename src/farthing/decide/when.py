@@ -27,7 +27,7 @@ from farthing.state.world import World
 STEPS: Final = 200
 """The future is looked at in so many steps at most: endings close to each other are taken together."""
 
-PASSING: Final = frozenset({Why.NO_CAPACITY, Why.NO_NODE_ROOM, Why.MAKING_ROOM})
+PASSING: Final = frozenset({Why.NO_CAPACITY, Why.NO_NODE_ROOM, Why.MAKING_ROOM, Why.QUOTA_EXCEEDED, Why.QUEUED})
 """Reasons that pass when others end."""
 
 

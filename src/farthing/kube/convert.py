@@ -152,7 +152,7 @@ def pod(seen: wire.Pod) -> model.Pod:
         kept=annotations.get(KEPT, ""),
         owners=owners(meta) if spec.resource_claims else (),
         labels=labels(meta) if spec.resource_claims else (),
-        metrics=_metrics(annotations, status),
+        metrics="" if spec.host_network else _metrics(annotations, status),
     )
 
 
@@ -167,7 +167,7 @@ _SCRAPE, _PORT, _PATH = "prometheus.io/scrape", "prometheus.io/port", "prometheu
 
 
 def _metrics(annotations: dict[str, str], status: wire.PodStatus) -> str:
-    """Where a running pod serves metrics, at an address of its own."""
+    """Where a running pod serves metrics."""
     port, path = annotations.get(_PORT, ""), annotations.get(_PATH, "/metrics")
     if status.phase != "Running" or not status.pod_ip or annotations.get(_SCRAPE) != "true":
         return ""

@@ -119,6 +119,7 @@ class PodResourceClaim(_Wire):
 
 class PodSpec(_Wire):
     node_name: str = ""
+    host_network: bool = False
     scheduling_gates: list[Named] | None = None
     resource_claims: list[PodResourceClaim] | None = None
     containers: list[Container] = []

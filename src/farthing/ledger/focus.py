@@ -1,7 +1,9 @@
-"""Charges as rows of FOCUS, the FinOps Open Cost and Usage Specification: version 1.2, and 1.3 with split costs.
+"""Charges as rows of FOCUS, the FinOps Open Cost and Usage Specification: 1.2, 1.3 with split costs, 1.4.
 
 Every movement of money is a row: what a share costs on a day, what is idle or stranded, adjustments. All rows of a
 month together are what its devices cost, and the adjustments. What is about an earlier, closed month is a Correction.
+A month has millions of rows and few kinds of them, so a row is made in two parts: what all charges alike have in common
+(`common_row`, as many as there are workloads and days), and what is a charge's own (`Own`).
 Source: FOCUS 1.2 (2025-05-29) and 1.3 (2025-12-04), https://focus.finops.org.
 """
 
@@ -10,14 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
-from farthing.ledger.entry import Entry, Movement, Posting, movements
+from farthing.ledger.entry import Entry, movements
 from farthing.ledger.interval import DAY
 from farthing.ledger.money import apportion, format_exact
 from farthing.ledger.period import first_day, last_day, period_of
 
-VERSIONS: Final = ("1.2", "1.3")
+VERSIONS: Final = ("1.2", "1.3", "1.4")
 
 COLUMNS_1_2: Final = (
     "BilledCost",
@@ -78,10 +80,13 @@ COLUMNS_1_3: Final = (
     "HostProviderName",
     "ServiceProviderName",
 )
+COLUMNS_1_4: Final = tuple(name for name in COLUMNS_1_3 if name not in ("ProviderName", "PublisherName"))
+"""1.3 called the two deprecated, 1.4 has ServiceProviderName and HostProviderName in their place."""
 
 METHOD: Final = "farthing.dev/dominant-share"
 """Documented in docs/explanation/ledger.md."""
 
+_ADJUSTMENTS: Final = ("adjustment", "idle-share")
 _RATIO: Final = 10**9
 _MILLI_GPU_HOUR: Final = 3_600_000
 _DESCRIPTIONS: Final = {
@@ -96,7 +101,6 @@ _DESCRIPTIONS: Final = {
 _TAGS: Final = ("cluster", "model", "kind", "team", "namespace", "workload", "isolation")
 
 Row = dict[str, str]
-_NO_SPLIT: Final[Row] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,28 +112,118 @@ class Invoice:
     issuer: str
 
 
+class Alike(NamedTuple):
+    """What charges have in common that differ in nothing but `Own`.
+
+    `usage`: it is for capacity, not an adjustment. `claimed`: somebody's claim is behind it. `split`: it is part of the
+    cost of a device. `labels` are the pod's, as a JSON object, or empty.
+    """
+
+    day: int
+    cluster: str
+    model: str
+    kind: str
+    team: str
+    namespace: str
+    workload: str
+    isolation: str
+    usage: bool
+    claimed: bool
+    split: bool
+    labels: str
+
+
+class Own(NamedTuple):
+    """What is a charge's own, as cells of CSV. Without use no `hours`, without a split no `method`, no `allocated`."""
+
+    cost: str
+    hours: str
+    resource: str
+    device: str
+    method: str
+    allocated: str
+
+
+OWN_COLUMNS: Final = {
+    "BilledCost": "cost",
+    "EffectiveCost": "cost",
+    "ListCost": "cost",
+    "ContractedCost": "cost",
+    "ConsumedQuantity": "hours",
+    "PricingQuantity": "hours",
+    "ResourceId": "resource",
+    "x_Device": "device",
+    "AllocatedMethodDetails": "method",
+    "AllocatedResourceId": "allocated",
+}
+"""The columns that are a charge's own, and which part of `Own` they show."""
+
+INSTANTS: Final = ("BillingPeriodStart", "BillingPeriodEnd", "ChargePeriodStart", "ChargePeriodEnd")
+"""The columns that hold an instant."""
+
+
 def columns(version: str) -> tuple[str, ...]:
     """The columns of a version, in the order in which they are written."""
-    return COLUMNS_1_3 if version == "1.3" else COLUMNS_1_2
+    return {"1.2": COLUMNS_1_2, "1.3": COLUMNS_1_3, "1.4": COLUMNS_1_4}[version]
 
 
-def rows(entry: Entry, invoice: Invoice, version: str) -> Iterator[Row]:
-    """The rows of one entry, with every column of the version."""
-    common = _common(entry.day, invoice) | {
-        "SkuId": entry.model or "gpu",
-        "SkuPriceId": entry.model or "gpu",
-        "x_Cluster": entry.cluster,
-        "x_Device": entry.device,
-        "x_Model": entry.model,
+def charges(entry: Entry, version: str) -> Iterator[tuple[Alike, Own]]:
+    """The charges of one entry, each a row; millions of them, so this is written to be quick."""
+    day, cluster, model, device = entry.day, entry.cluster, entry.model, cell(entry.device)
+    other = device or cell(entry.subject)
+    ratios = _ratios(entry) if version != "1.2" else ()
+    for i, posting in enumerate(entry.postings):
+        claimed = posting.claim != ""
+        resource = cell(f"{posting.claim}/{posting.share}") if claimed else other
+        split = bool(ratios) and posting.milli_gpu_seconds != 0
+        for kind, team, namespace, workload, isolation, amount, _, milli, _ in movements(posting):
+            usage = posting.kind == kind and kind not in _ADJUSTMENTS
+            hours = _hours(milli) if usage else ""
+            method, allocated = "", ""
+            if split:
+                method, allocated = cell(_method(ratios[i], hours)), resource if claimed else kind
+            yield (
+                Alike(
+                    day, cluster, model, kind, team, namespace, workload, isolation, usage, claimed, split, posting.tags
+                ),
+                Own(format_exact(amount), hours, resource, device, method, allocated),
+            )
+
+
+def cell(text: str) -> str:
+    """A cell of CSV, in quotes where it needs them."""
+    return f'"{text.replace(chr(34), chr(34) * 2)}"' if '"' in text or "," in text else text
+
+
+def common_row(alike: Alike, invoice: Invoice) -> Row:
+    """Every column of every version, without what is in `OWN_COLUMNS`."""
+    return _of_day(alike.day, invoice) | {
+        "ChargeCategory": "Usage" if alike.usage else "Adjustment",
+        "ChargeDescription": f"{_DESCRIPTIONS[alike.kind]}{f' ({alike.model})' if alike.model else ''}",
+        "ConsumedUnit": "GPU-Hours" if alike.usage else "",
+        "PricingUnit": "GPU-Hours" if alike.usage else "",
+        "PricingCategory": "Standard" if alike.usage else "",
+        "ResourceName": alike.workload or alike.kind,
+        "ResourceType": "GPU share" if alike.claimed else "GPU",
+        "SkuId": alike.model or "gpu",
+        "SkuMeter": "GPU time",
+        "SkuPriceId": alike.model or "gpu",
+        "SubAccountId": alike.team,
+        "SubAccountName": alike.team,
+        "SubAccountType": "Team" if alike.team else "",
+        "Tags": _tags(alike),
+        "x_Cluster": alike.cluster,
+        "x_Isolation": alike.isolation,
+        "x_Kind": alike.kind,
+        "x_Model": alike.model,
+        "x_Namespace": alike.namespace,
+        "x_Workload": alike.workload,
+        **(_split(alike) if alike.split else {}),
     }
-    splits = [_split(entry, *part) for part in _parts(entry)] if version == "1.3" else [_NO_SPLIT] * len(entry.postings)
-    for posting, split in zip(entry.postings, splits, strict=True):
-        for moved in movements(posting):
-            yield common | _row(entry, posting, moved) | split
 
 
 @lru_cache(maxsize=64)
-def _common(day: int, invoice: Invoice) -> Row:
+def _of_day(day: int, invoice: Invoice) -> Row:
     """What the charges of one day have in common."""
     return dict.fromkeys(COLUMNS_1_3, "") | {
         "BillingAccountId": invoice.issuer,
@@ -158,52 +252,10 @@ def _midnight(day: int) -> str:
     return datetime.fromtimestamp(day * DAY, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _row(entry: Entry, posting: Posting, moved: Movement) -> Row:
-    usage = moved.kind not in ("adjustment", "idle-share") and posting.kind == moved.kind
-    cost = format_exact(moved.amount)
-    hours = _hours(moved.milli_gpu_seconds) if usage else ""
-    name = moved.workload or moved.kind
-    return {
-        "BilledCost": cost,
-        "EffectiveCost": cost,
-        "ListCost": cost,
-        "ContractedCost": cost,
-        "ChargeCategory": "Usage" if usage else "Adjustment",
-        "ChargeDescription": f"{_DESCRIPTIONS[moved.kind]}{f' ({entry.model})' if entry.model else ''}",
-        "ConsumedQuantity": hours,
-        "ConsumedUnit": "GPU-Hours" if usage else "",
-        "PricingQuantity": hours,
-        "PricingUnit": "GPU-Hours" if usage else "",
-        "PricingCategory": "Standard" if usage else "",
-        "ResourceId": f"{posting.claim}/{posting.share}" if posting.claim else entry.device or entry.subject,
-        "ResourceName": name,
-        "ResourceType": "GPU share" if posting.claim else "GPU",
-        "SkuMeter": "GPU time",
-        "SubAccountId": moved.team,
-        "SubAccountName": moved.team,
-        "SubAccountType": "Team" if moved.team else "",
-        "Tags": _tags(
-            posting.tags,
-            entry.cluster,
-            entry.model,
-            moved.kind,
-            moved.team,
-            moved.namespace,
-            moved.workload,
-            moved.isolation,
-        ),
-        "x_Isolation": moved.isolation,
-        "x_Kind": moved.kind,
-        "x_Namespace": moved.namespace,
-        "x_Workload": moved.workload,
-    }
-
-
-@lru_cache(maxsize=10_000)
-def _tags(labels: str, *values: str) -> str:
+def _tags(alike: Alike) -> str:
     """As JSON, without those that are empty; labels of the pod before our own."""
-    own = {f"farthing.dev/{key}": value for key, value in zip(_TAGS, values, strict=True) if value}
-    return _json({**json.loads(labels), **own} if labels else own)
+    own = {f"farthing.dev/{key}": value for key in _TAGS if (value := getattr(alike, key))}
+    return _json({**json.loads(alike.labels), **own} if alike.labels else own)
 
 
 def _hours(milli_seconds: int) -> str:
@@ -216,26 +268,22 @@ def _hours(milli_seconds: int) -> str:
 # Split costs ------------------------------------------------------------------------------------------------------
 
 
-def _parts(entry: Entry) -> Iterator[tuple[Posting, int]]:
-    """Each posting with the part that it is of the device's time, in billionths; together one."""
+def _ratios(entry: Entry) -> list[int]:
+    """The part that each posting is of its device's time, in billionths, together one; empty where nothing is split."""
     times = [abs(posting.milli_gpu_seconds) for posting in entry.postings]
-    return zip(entry.postings, apportion(_RATIO, times) if any(times) else times, strict=True)
+    return apportion(_RATIO, times) if entry.device and any(times) else []
 
 
-def _split(entry: Entry, posting: Posting, ratio: int) -> Row:
-    if not entry.device or not posting.milli_gpu_seconds:
-        return {}
-    element = {
-        "AllocatedRatio": ratio / _RATIO,
-        "UsageUnit": "GPU-Hours",
-        "UsageQuantity": float(_hours(posting.milli_gpu_seconds)),
-    }
+def _method(ratio: int, hours: str) -> str:
+    element = {"AllocatedRatio": ratio / _RATIO, "UsageUnit": "GPU-Hours", "UsageQuantity": float(hours)}
+    return _json({"Elements": [element]})
+
+
+def _split(alike: Alike) -> Row:
     return {
         "AllocatedMethodId": METHOD,
-        "AllocatedMethodDetails": _json({"Elements": [element]}),
-        "AllocatedResourceId": f"{posting.claim}/{posting.share}" if posting.claim else posting.kind,
-        "AllocatedResourceName": posting.workload or posting.kind,
-        "AllocatedTags": _json({"farthing.dev/team": posting.team} if posting.team else {}),
+        "AllocatedResourceName": alike.workload or alike.kind,
+        "AllocatedTags": _json({"farthing.dev/team": alike.team} if alike.team else {}),
     }
 
 

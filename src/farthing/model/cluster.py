@@ -362,7 +362,7 @@ class Pod:
     `started` and `ended` are instants, None before; `grace` is how many seconds it gets to end. `kept` is what its
     annotation says is kept for it, as text (see `keep`). `owners` are Kind/name of what made it, the nearest first, as
     far as it says, and `labels` what people wrote on it; only pods with claims have them.
-    `metrics` is the URL of a page of metrics that it serves and says so, empty where it does not.
+    `metrics` is the URL of the page of metrics that it says it serves, at an address of its own; empty without one.
     """
 
     key: Key

@@ -79,6 +79,15 @@ class Why(StrEnum):
     PARTITION_BUSY = "PartitionBusy"
     """A partition of the node cannot be undone, since a process still holds it."""
 
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    """Its team, or a team above it, may not have more of the devices that would do."""
+
+    QUEUED = "Queued"
+    """What it waits for is with other teams, or another of its own goes first and nobody may pass."""
+
+    NOT_ALLOWED = "NotAllowed"
+    """Its team may not use such isolation or such models."""
+
     ORPHANED = "Orphaned"
     """The allocation's pods are all gone."""
 

@@ -10,6 +10,11 @@ OTHERS: Final = "*"
 """The device class of devices whose model no team's quota names."""
 
 
+def amount_text(what: str, amount: int) -> str:
+    """An amount of compute in devices, or of memory in GiB, for people: 2500 is 2.5."""
+    return f"{amount / (1 << 30):g} GiB" if what == "memory" else f"{amount / 1000:g}"
+
+
 class Queueing(StrEnum):
     """How a team's own asks wait for each other."""
 

@@ -1,7 +1,7 @@
 """Preparing claims and undoing it. Whatever is killed at whatever point, the next attempt ends at the same place.
 
 A burst of claims is worked at in turns: whoever comes while a turn is going on waits for the next, and that takes all
-who wait, under one lock and in one thread. A call that kubelet gives up goes on to its end.
+who wait, under one lock and in one thread. What kubelet gives up is not begun, or goes on to its end.
 """
 
 import asyncio
@@ -121,7 +121,8 @@ class Preparer:
                     raise
 
     def _next(self) -> list[_Turn]:
-        """Who is next: no claim twice, and not so many that the first waits for long."""
+        """Who is next: nobody who gave up, no claim twice, and not so many that the first waits for long."""
+        self._waiting = [turn for turn in self._waiting if not turn.answer.cancelled()]
         first = {turn.name.uid: turn for turn in reversed(self._waiting)}
         chosen = [turn for turn in self._waiting if first[turn.name.uid] is turn][:MOST_AT_ONCE]
         self._waiting = [turn for turn in self._waiting if turn not in chosen]

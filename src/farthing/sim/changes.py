@@ -1,19 +1,23 @@
-"""Changes to a fleet that one may ask about: nodes more, nodes less.
+"""Changes that one may ask about: nodes more, nodes less, other quotas of teams.
 
 4xH100x8                                   four nodes with eight H100 each, like those that are there
 4xB300x8:memory=288Gi,cpu=192,ram=2048Gi   of a kind that is not there, or otherwise equipped
+vision/H100=16, vision/H100=+4             another quota for a team, in devices
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
 from farthing.model.cluster import OWN_DRIVER, Capacity, Device, Key, Node, Pod, Slice
 from farthing.model.errors import InvalidError, NotFoundError
 from farthing.model.quantity import MIB, format_gib, milli_units, whole_units
+from farthing.model.team import Quota, Team
 from farthing.state.fleet import attribute_of, model_name
 from farthing.state.fork import Fork
 from farthing.state.residents import Resident, residents
+from farthing.state.teams import faults_of
 
 KNOWN_MEMORY: Final = {
     "A10": "24Gi", "A100": "80Gi", "A40": "48Gi", "B200": "180Gi", "B300": "288Gi", "H100": "80Gi", "H200": "141Gi",
@@ -24,6 +28,9 @@ KNOWN_MEMORY: Final = {
 CPU_PER_GPU: Final = 16_000
 RAM_PER_GPU: Final = 128 << 30
 """What a node has for each of its GPUs where nobody says, and none is there to be like: thousandths of cores, bytes."""
+
+MOST_ADDED: Final = 100_000
+"""Devices more than anybody asks about; a typing error is told at once, and not after an hour."""
 
 _SHAPE: Final = re.compile(r"([1-9][0-9]{0,4})x([A-Za-z0-9](?:[-A-Za-z0-9]{0,38}[A-Za-z0-9])?)x([1-9][0-9]?)(?::(.*))?")
 _EXPECTED: Final = "expected NODESxMODELxGPUS, such as 4xH100x8 or 4xB300x8:memory=288Gi,cpu=192,ram=2048Gi"
@@ -46,6 +53,8 @@ def parse_addition(text: str) -> AddNodes:
     match = _SHAPE.fullmatch(text)
     if match is None or int(match[3]) > 64:
         raise InvalidError("--add-nodes", f"{text!r} names no nodes; {_EXPECTED}")
+    if int(match[1]) * int(match[3]) > MOST_ADDED:
+        raise InvalidError("--add-nodes", f"{text!r} are more than {MOST_ADDED:,} devices; expected fewer")
     sizes: dict[str, int] = {}
     for part in match[4].split(",") if match[4] is not None else ():
         name, _, amount = part.partition("=")
@@ -58,6 +67,47 @@ def parse_addition(text: str) -> AddNodes:
         if sizes[name] <= 0 or (name == "memory" and sizes[name] % MIB):
             raise InvalidError("--add-nodes", f"{part!r} in {text!r} must be more than 0, and memory whole MiB")
     return AddNodes(int(match[1]), match[2], int(match[3]), sizes.get("memory"), sizes.get("cpu"), sizes.get("ram"))
+
+
+_QUOTA: Final = re.compile(r"([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)/([^=/]{1,80})=([+-]?)([0-9]{1,6}(?:\.[0-9]{1,3})?)")
+_QUOTA_EXPECTED: Final = "expected TEAM/CLASS=DEVICES, such as vision/H100=16, or vision/H100=+4 for four more"
+
+
+@dataclass(frozen=True, slots=True)
+class SetQuota:
+    """Another quota for a team: `milli` of a class in thousandths of devices; `more`: on top of what it has."""
+
+    team: str
+    device_class: str
+    milli: int
+    more: bool
+
+
+def parse_quota(text: str) -> SetQuota:
+    """The quota that an option names; InvalidError says what was expected."""
+    match = _QUOTA.fullmatch(text)
+    if match is None:
+        raise InvalidError("--team-quota", f"{text!r} is no quota; {_QUOTA_EXPECTED}")
+    milli = milli_units(match[4])
+    return SetQuota(match[1], match[2], -milli if match[3] == "-" else milli, bool(match[3]))
+
+
+def set_quota(fork: Fork, wanted: SetQuota, at: float) -> None:
+    """Let a team have another quota; InvalidError where its tree would be wrong then."""
+    team = fork.world.get(Team, Key("", wanted.team))
+    if team is None:
+        raise NotFoundError(f"--team-quota: there is no team {wanted.team}")
+    quotas = dict(team.compute)
+    old = quotas.get(wanted.device_class, Quota(0))
+    quotas[wanted.device_class] = replace(old, amount=wanted.milli + (old.amount if wanted.more else 0))
+    fork.see(replace(team, compute=tuple(quotas.items())), at)
+
+
+def check_teams(fork: Fork, before: Collection[str]) -> None:
+    """Refuse changes by which a team becomes wrong that was not among those wrong `before`."""
+    for fault in faults_of(fork.world.all(Team)):
+        if fault.team not in before:
+            raise InvalidError("--team-quota", f"team {fault.team} {fault.sentence}")
 
 
 def add_nodes(fork: Fork, wanted: AddNodes, at: float) -> str:

@@ -13,6 +13,7 @@ from typing import Final
 from farthing.decide.order import jointly
 from farthing.sim.book import Book
 from farthing.sim.fleet import Simulated
+from farthing.sim.line import Line
 from farthing.sim.policies import POLICIES, Place, Policy
 from farthing.sim.results import LIFETIME, Mode, Run
 from farthing.sim.workload import Arrival, Departures, Kind, churn, fill
@@ -119,36 +120,53 @@ class _Player:
         book, queue = self.book, deque(sorted(self._pods, key=lambda arrival: (arrival.at, arrival.name)))
         book.measure(queue[0].at, queue[-1].at, queue[0].at)
         there: Departures[_Placed] = Departures()
-        waiting: list[Arrival] = []
-        while queue or (waiting and there):
+        line = Line()
+        while queue or (len(line) and there):
             at = min(queue[0].at if queue else inf, there.next)
             left = self._leave(there, at)
             book.advance(at)
             new = [queue.popleft() for _ in range(_ready(queue, at))]
             self._policy.meet([arrival.kind for arrival in new])
-            waiting = self._serve(there, waiting + new, at) if left else waiting + self._serve(there, new, at)
-            book.waiting = len(waiting)
-        for arrival in waiting:
+            if left:
+                line.extend(new)
+                line = self._serve_all(there, line, at)
+            else:
+                line.extend(self._serve(there, new, at))
+            book.waiting = len(line)
+        for arrival in line:
             book.turned_away(arrival)
         return book.average
+
+    def _serve_all(self, there: "Departures[_Placed]", line: Line, at: float) -> Line:
+        """Place those who wait; who is still waiting."""
+        if self._setting.window > 1:
+            return Line(self._serve(there, list(line), at))
+        line.serve(lambda arrival: self._seat(there, arrival, at))
+        return line
 
     def _serve(self, there: "Departures[_Placed]", waiting: list[Arrival], at: float) -> list[Arrival]:
         """Place those who wait; who is still waiting. What had no place is not tried again for others like it."""
         done: set[int] = set()
         failed: set[Kind] = set()
         for i in jointly(range(len(waiting)), self._setting.window, lambda i: _milli(waiting[i])):
-            arrival = waiting[i]
-            if arrival.kind in failed:
+            kind = waiting[i].kind
+            if kind in failed:
                 continue
-            place = self._policy.place(arrival.kind)
-            self.book.decisions += 1
-            if place is None:
-                failed.add(arrival.kind)
-                continue
-            done.add(i)
-            self.book.placed(arrival, place, at - arrival.at)
-            there.add(at + arrival.stays, (arrival, place))
+            if self._seat(there, waiting[i], at):
+                done.add(i)
+            else:
+                failed.add(kind)
         return [arrival for i, arrival in enumerate(waiting) if i not in done]
+
+    def _seat(self, there: "Departures[_Placed]", arrival: Arrival, at: float) -> bool:
+        """Place somebody who has waited since it came; whether there was a place."""
+        place = self._policy.place(arrival.kind)
+        self.book.decisions += 1
+        if place is None:
+            return False
+        self.book.placed(arrival, place, at - arrival.at)
+        there.add(at + arrival.stays, (arrival, place))
+        return True
 
     def _try(self, arrival: Arrival, there: "Departures[_Placed] | None" = None) -> None:
         """Place a pod or turn it away."""

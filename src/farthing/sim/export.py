@@ -25,6 +25,7 @@ from farthing.model.cluster import (
 from farthing.model.errors import InvalidError
 from farthing.model.plan import Seen
 from farthing.model.quantity import LARGEST
+from farthing.model.team import Team
 from farthing.model.thing import Thing
 from farthing.state.world import World
 
@@ -48,6 +49,7 @@ class Export:
     templates: tuple[Template, ...]
     claims: tuple[Claim, ...]
     pods: tuple[Pod, ...]
+    teams: tuple[Team, ...] = ()
 
 
 _KINDS: Final[dict[str, type[Thing]]] = {
@@ -60,6 +62,7 @@ _KINDS: Final[dict[str, type[Thing]]] = {
     "templates": Template,
     "claims": Claim,
     "pods": Pod,
+    "teams": Team,
 }
 
 

@@ -53,7 +53,7 @@ def read_prices(text: str, where: str) -> Prices:
 
 def prices_of(options: Iterable[str], currency: str) -> Prices:
     """The prices of options such as H100=2.49."""
-    found = {}
+    found: dict[str, int] = {}
     for option in options:
         name, sign, value = option.partition("=")
         if not sign:
@@ -61,6 +61,8 @@ def prices_of(options: Iterable[str], currency: str) -> Prices:
                 "--price", f"{option!r} is no price; expected MODEL=PRICE for an hour, such as H100=2.49"
             )
         model, price = _priced(name, value, "--price")
+        if model in found:
+            raise InvalidError("--price", f"{name} has two prices; expected one")
         found[model] = price
     return Prices(_currency(currency, "--currency"), found)
 

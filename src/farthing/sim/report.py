@@ -280,23 +280,23 @@ def summary(group: Group) -> str:
     return f"{done} Most was given by {table[0].policy}, {table[0].allocation:.2f} %. Points behind it: {behind}."
 
 
-_TITLES: Final = (
-    ("policy", "who decided where pods go"),
-    ("seeds", "orders of arrival"),
-    ("allocation", "GPUs given in the end (fill) or on average over time (churn, replay), % of the fleet's"),
-    ("±", "standard deviation over the seeds, points"),
-    ("to the best", "points"),
-    ("turned away", "GPUs of pods without a place, % of what was asked for"),
-    ("waited", "seconds of virtual time on average"),
-    ("decisions/s", "of wall time, with everything around them"),
-)
+_TITLES: Final = {
+    "policy": "who decided where pods go",
+    "seeds": "orders of arrival",
+    "allocation": "GPUs given in the end (fill) or on average over time (churn, replay), % of the fleet's",
+    "±": "standard deviation over the seeds, points",
+    "to the best": "points",
+    "turned away": "GPUs of pods without a place, % of what was asked for",
+}
+_WAITED: Final = {"waited": "seconds of virtual time on average"}
+_SPEED: Final = {"decisions/s": "of wall time, with everything around them"}
 
 
 def _table(group: Group) -> Iterator[str]:
     yield '<div class="wide"><table><thead><tr>'
     waits = group.mode is Mode.replay
-    titles = [title for title in _TITLES if waits or title[0] != "waited"]
-    yield "".join(f'<th title="{escape(says)}">{escape(name)}</th>' for name, says in titles)
+    titles = {**_TITLES, **_WAITED, **_SPEED} if waits else {**_TITLES, **_SPEED}
+    yield "".join(f'<th title="{escape(says)}">{escape(name)}</th>' for name, says in titles.items())
     yield "</tr></thead><tbody>"
     names = list(by_policy(group))
     for row in rows(group):

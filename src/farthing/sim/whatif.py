@@ -16,10 +16,12 @@ from farthing.decide.movable import REMADE_BY, milli_held
 from farthing.model.cluster import Key
 from farthing.model.plan import Hold
 from farthing.model.reason import Reason
-from farthing.sim.changes import AddNodes, add_nodes, remove_node
+from farthing.model.team import Team
+from farthing.sim.changes import AddNodes, SetQuota, add_nodes, check_teams, remove_node, set_quota
 from farthing.sim.prices import Prices
 from farthing.state.fork import Fork
 from farthing.state.residents import residents
+from farthing.state.teams import faults_of
 from farthing.state.world import World
 
 HOURS_A_MONTH: Final = 730
@@ -27,10 +29,11 @@ HOURS_A_MONTH: Final = 730
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Nodes more and nodes less."""
+    """Nodes more and nodes less, and other quotas of teams."""
 
     add: tuple[AddNodes, ...] = ()
     remove: tuple[str, ...] = ()
+    quotas: tuple[SetQuota, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,10 @@ def what_if(world: World, at: float, change: Change) -> WhatIf:
     for name in change.remove:
         remove_node(changed, name, at, REMADE_BY)
     like = tuple(add_nodes(changed, wanted, at) for wanted in change.add)
+    wrong = {fault.team for fault in faults_of(world.all(Team))}
+    for quota in change.quotas:
+        set_quota(changed, quota, at)
+    check_teams(changed, wrong)
     return WhatIf(_at_rest(Fork(world, at), at), _at_rest(changed, at), like)
 
 

@@ -76,6 +76,8 @@ def fill(pods: Sequence[Arrival], seed: int, wanted: float) -> list[Arrival]:
     chance.shuffle(found)
     total = sum(arrival.kind.milli for arrival in found)
     originals = tuple(found)
+    while total > 2 * wanted:  # shuffled, the last are as random as any, and many can go quickly
+        total -= found.pop().kind.milli
     while total > wanted:
         total -= found.pop(chance.randrange(len(found))).kind.milli
     while len(found) >= len(originals) and total + (another := chance.choice(originals)).kind.milli <= wanted:

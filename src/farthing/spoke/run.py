@@ -90,7 +90,7 @@ async def _one_term(settings: Settings, metrics: Metrics, stop: asyncio.Event) -
             stamp=clocks.stamp,
             duration=settings.lease_seconds,
         )
-        loop = _assemble(connection, lease, metrics, clocks, identity)
+        loop = _assemble(connection, lease, metrics, clocks, identity, settings.half_life)
         besides = _besides(settings.ledger, settings.namespace, loop, clocks) if settings.ledger else ()
         watched = (*WATCHED, *METERED) if settings.ledger else WATCHED
         listed = [asyncio.Event() for _ in watched]
@@ -111,12 +111,14 @@ async def _one_term(settings: Settings, metrics: Metrics, stop: asyncio.Event) -
             task.result()
 
 
-def _assemble(connection: Connection, lease: Lease, metrics: Metrics, clocks: SystemClocks, identity: str) -> Loop:
+def _assemble(
+    connection: Connection, lease: Lease, metrics: Metrics, clocks: SystemClocks, identity: str, half_life: float
+) -> Loop:
     def complain(sentence: str) -> None:
         metrics.unreadable.inc()
         _log.warning("unreadable", problem=sentence)
 
-    world = World()
+    world = World(half_life)
     return Loop(
         world=world,
         inbox=Inbox(complain, world.knows),

@@ -22,7 +22,7 @@ class LedgerSettings:
 class Settings:
     """`metrics_port` 0 means no metrics server; it listens on `metrics_host` only.
 
-    Without a `ledger` nothing is metered.
+    Without a `ledger` nothing is metered. What teams borrowed is half forgotten after `half_life` seconds; 0: at once.
     """
 
     kubeconfig: Path | None = None
@@ -33,3 +33,4 @@ class Settings:
     lease_seconds: int = DURATION_SECONDS
     audit_seconds: float = AUDIT_SECONDS
     ledger: LedgerSettings | None = None
+    half_life: float = 0.0

@@ -97,6 +97,11 @@ def model_name(text: str) -> str:
     return "-".join("".join(c if c.isascii() and c.isalnum() else " " for c in text.lower()).split())
 
 
+def names(wanted: str, model: str) -> bool:
+    """Whether a model's name is a device's: the same words in a row. H100 names NVIDIA H100 80GB, L4 not an L40."""
+    return f"-{model_name(wanted)}-" in f"-{model}-"
+
+
 def build_fleet(
     nodes: Iterable[Node],
     slices: Iterable[Slice],

@@ -21,12 +21,13 @@ from farthing.model.cluster import (
     Template,
 )
 from farthing.model.plan import Gone, MakeTemplate, Place, Plan, Release, Seen, Stop, Ungate
+from farthing.model.team import Team
 from farthing.model.thing import Thing
 from farthing.state.snapshot import Snapshot
 from farthing.state.world import World
 
 KINDS: tuple[type[Thing], ...] = (
-    DriverProfile, DeviceClass, TaintRule, Namespace, Node, Slice, Template, Claim, Pod,
+    DriverProfile, DeviceClass, TaintRule, Team, Namespace, Node, Slice, Template, Claim, Pod,
 )  # fmt: skip
 
 
@@ -34,7 +35,7 @@ class Fork:
     """A world that nobody else sees. What it learns is newer than everything the original knew."""
 
     def __init__(self, original: World, at: float) -> None:
-        self.world = World()
+        self.world = original.empty()
         self.world.budgets = original.budgets
         newest = 0
         for kind in KINDS:

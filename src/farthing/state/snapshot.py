@@ -1,11 +1,13 @@
 """Everything one decision may look at, frozen at one instant."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from farthing.model.budget import Budgets
 from farthing.model.cluster import Allocation, Claim, Key, Pod, Slice
 from farthing.state.fleet import Fleet, Ints
 from farthing.state.mix import NOTHING, Typical
+from farthing.state.teams import Tree, Used
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +59,7 @@ class Waiting:
     `complete`: all of them are made. `team` is the pod's, its namespace's, or else the namespace itself.
     `since`: when we first saw the allocation that it has (None: it has none of ours).
     `avoid`: nodes on which kube-scheduler refused it lately. `refusals`: how many of its shares went back for that.
+    `memo` is for what decisions remember of it.
     """
 
     pod: Pod
@@ -66,6 +69,7 @@ class Waiting:
     since: float | None = None
     avoid: frozenset[str] = frozenset()
     refusals: int = 0
+    memo: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,8 @@ class Snapshot:
     with the instant since when. `crowded` are devices of which more was given than they have, with their claims.
     `stale` are slices whose node is gone. `mix` is what has been asked for lately. `budgets` is what teams may spend,
     None where nobody set any. `under_way` are the pods that budgets look at: those that say how long they run, and all
-    where a budget stops work; none where there are no budgets.
+    where a budget stops work; none where there are no budgets. `tree` are the teams and
+    `used` what they use; None while there is no Team: then nothing is governed.
     """
 
     at: float
@@ -113,5 +118,7 @@ class Snapshot:
     stale: tuple[Slice, ...] = ()
     strays: tuple[Stray, ...] = ()
     mix: Typical = NOTHING
+    tree: Tree | None = None
+    used: Used | None = None
     budgets: Budgets | None = None
     under_way: tuple[UnderWay, ...] = ()

@@ -5,13 +5,14 @@ can drift. O(holders of what changed) per refresh.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from farthing.model.cluster import Allocation, DeviceId, Key, Pod, Result
+from farthing.state.classes import Classes, part_of
 from farthing.state.fleet import LEVEL_BIT, Fleet
 from farthing.state.snapshot import Free
 
@@ -44,6 +45,9 @@ class Usage:
         self._dirty_nodes: set[str] = set()
         self._fleet: Fleet | None = None
         self._free: Free | None = None
+        self._classes: Classes | None = None
+        self._of_team: dict[str, list[int]] = {}
+        self._shares: dict[int, list[tuple[str, int, int]]] = {}
 
     def set_claim(self, key: Key, allocation: Allocation | None) -> None:
         """Record what a claim holds now."""
@@ -74,10 +78,14 @@ class Usage:
         """The claims on a device."""
         return tuple(self._on_device.get(device, ()))
 
-    def refresh(self, fleet: Fleet) -> Free:
-        """The columns as of now; they change with the next refresh, so copy before planning."""
-        if self._free is None or fleet is not self._fleet:
-            self._fleet, self._free = fleet, untouched(fleet)
+    def refresh(self, fleet: Fleet, classes: Classes | None = None) -> Free:
+        """The columns as of now; they change with the next refresh, so copy before planning.
+
+        With `classes`, what teams use is counted as well: see `of_team`.
+        """
+        if self._free is None or fleet is not self._fleet or classes is not self._classes:
+            self._fleet, self._free, self._classes = fleet, untouched(fleet), classes
+            self._of_team, self._shares = {}, {}
             self._dirty_devices.update(device for device, claims in self._on_device.items() if claims)
             self._dirty_nodes.update(name for name, pods in self._on_node.items() if pods)
         pools = {device[:2] for device in self._dirty_devices}
@@ -101,6 +109,8 @@ class Usage:
         held = [share for shares in self._on_device.get(device, {}).values() for share in shares]
         compute = memory = mode = 0
         teams = set()
+        if self._classes is not None:
+            self._count(fleet, self._classes, i, held)
         for share in held:
             taken = consumption(fleet, i, share.result)
             compute += taken[0]
@@ -115,6 +125,25 @@ class Usage:
             used = sum(dict(share.result.consumed).get(name, capacity.value) for share in held)
             free.extras[i, name] = capacity.value - used
         free.team[i] = NOBODY if not teams else teams.pop() if len(teams) == 1 else SEVERAL
+
+    def _count(self, fleet: Fleet, classes: Classes, i: int, held: list[_Held]) -> None:
+        """Bring what teams use in step with who is on a device now."""
+        c, count = int(classes.of[i]), len(classes.names)
+        for team, milli, memory in self._shares.pop(i, ()):
+            self._of_team[team][c] -= milli
+            self._of_team[team][count + c] -= memory
+        for share in held:
+            compute, memory = consumption(fleet, i, share.result)
+            amounts = self._of_team.setdefault(share.team, [0] * (2 * count))
+            milli = part_of(fleet, classes, i, compute, memory)
+            amounts[c] += milli
+            amounts[count + c] += memory
+            self._shares.setdefault(i, []).append((share.team, milli, memory))
+
+    @property
+    def of_team(self) -> Mapping[str, Sequence[int]]:
+        """What each team uses itself: thousandths of devices by class, then bytes by class."""
+        return self._of_team
 
     def _refresh_counters(self, fleet: Fleet, free: Free) -> None:
         free.counters[:] = fleet.counter_size

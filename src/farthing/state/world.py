@@ -44,10 +44,13 @@ from farthing.model.plan import (
     Ungate,
 )
 from farthing.model.reason import Why
+from farthing.model.team import Team
 from farthing.model.thing import Thing
+from farthing.state.classes import classes_of
 from farthing.state.fleet import Fleet, build_fleet
 from farthing.state.mix import AskClass, Mix
 from farthing.state.snapshot import Free, Snapshot, Stray, UnderWay, Waiting
+from farthing.state.teams import Memory, Tree, Used, add_up, build_tree, classes_named
 from farthing.state.usage import Usage
 
 _T = TypeVar("_T", bound=Thing)
@@ -70,15 +73,18 @@ through after all, it gets the share back."""
 
 
 class World:
-    """The state of one cluster. `fold`, `assume`, `settle` and `sweep` change it; `snapshot` reads it."""
+    """The state of one cluster. `fold`, `assume`, `settle` and `sweep` change it; `snapshot` reads it.
 
-    def __init__(self) -> None:
+    What teams borrowed is half forgotten after `half_life` seconds; 0: at once.
+    """
+
+    def __init__(self, half_life: float = 0.0) -> None:
         self._tables: dict[type, dict[Key, Thing]] = defaultdict(dict)
         self._graves: dict[tuple[type[Thing], Key], int] = {}
         self._usage = Usage()
         self._fleet: Fleet | None = None
         self._stale: tuple[Slice, ...] = ()
-        self._waiting: set[Key] = set()
+        self._waiting: dict[Key, None] = {}
         self._pods_of_claim: dict[Key, set[Key]] = defaultdict(set)
         self._assumed: dict[Key, Allocation] = {}
         self._busy: set[_Target] = set()
@@ -91,6 +97,16 @@ class World:
         self.mix = Mix()
         self._askers: set[Key] = set()
         self.budgets: Budgets | None = None
+        self._tree: Tree | None = None
+        self._strangers: set[str] = set()
+        self._memory = Memory(half_life)
+        self._views: dict[Key, Waiting] = {}
+
+    def empty(self) -> "World":
+        """A world that knows nothing yet, but what teams borrowed in this one."""
+        found = World()
+        found._memory = self._memory.copy()
+        return found
 
     # Reading ------------------------------------------------------------------------------------------------------
 
@@ -123,18 +139,43 @@ class World:
             self._stale = tuple(found for found in self.all(Slice) if found.node and found.node not in nodes)
         return self._fleet
 
+    @property
+    def tree(self) -> Tree | None:
+        """The teams, built when they or the fleet changed; None while there is none."""
+        if not self._tables[Team]:
+            return None
+        if self._tree is None or self._fleet is None:
+            classes = classes_of(self.fleet, classes_named(self.all(Team)))
+            self._tree = build_tree(self.all(Team), self._strangers, classes)
+        return self._tree
+
+    def _known(self, names: Iterable[str]) -> Tree | None:
+        """The teams, with namespaces among these names that belong to none."""
+        tree = self.tree
+        if tree is not None and any(name not in tree.index and name not in tree.homes for name in names):
+            self._strangers.update(names)
+            self._tree = None
+        return self.tree
+
+    def _used(self, tree: Tree, at: float) -> Used:
+        usage, held = add_up(tree, self._usage.of_team)
+        return Used(usage, held, self._memory.learn(tree, usage, at))
+
     def snapshot(self, at: float) -> Snapshot:
         """Everything a decision at the instant `at` may look at."""
         for key in [key for key, (_, until) in self._kept.items() if until <= at and not self._strayed(key)]:
             self._let_go(key)
-        fleet = self.fleet
-        free = self._usage.refresh(fleet)
+        fleet, tree = self.fleet, self.tree
+        free = self._usage.refresh(fleet, tree.classes if tree else None)
+        waiting = tuple(self._waiting_pods(at))
+        if tree is not None:
+            tree = self._known({one.team for one in waiting} | set(self._usage.of_team))
         return Snapshot(
             at=at,
             fleet=fleet,
             free=free.copy(),
             teams=tuple(self._usage.teams),
-            waiting=tuple(self._waiting_pods(at)),
+            waiting=waiting,
             templates=frozenset(self._tables[Template])
             | frozenset(key for kind, key in self._busy if kind is Template),
             orphans=tuple((claim, since) for key, since in self._orphans.items() if (claim := self._idle_claim(key))),
@@ -142,6 +183,8 @@ class World:
             strays=tuple(self._stray_pods(at)),
             stale=tuple(stale for stale in self._stale if (Slice, stale.key) not in self._busy),
             mix=self.mix.typical(),
+            tree=tree,
+            used=self._used(tree, at) if tree is not None else None,
             budgets=self.budgets,
             under_way=tuple(self._under_way(self.budgets)) if self.budgets else (),
         )
@@ -182,24 +225,41 @@ class World:
             pod = self.get(Pod, key)
             if pod is None or (Pod, key) in self._busy:
                 continue
-            if any(Key(key.namespace, entry.claim) in self._kept for entry in pod.claims):
+            if self._kept and any(Key(key.namespace, entry.claim) in self._kept for entry in pod.claims):
                 continue
-            claims = tuple(c for entry in pod.claims if (c := self.claim(Key(key.namespace, entry.claim))))
-            allocated = [self._since[c.key] for c in claims if c.key in self._since]
-            yield Waiting(
-                pod=pod,
-                claims=claims,
-                complete=len(claims) == len(pod.claims),
-                team=self.team_of(pod),
-                since=max(allocated, default=None),
-                avoid=frozenset(node for node, until in self._avoid.get(pod.uid, {}).items() if until > at),
-                refusals=self._refusals[pod.uid],
-            )
+            view = self._views.get(key)
+            if view is None:
+                view = self._view(pod, at)
+                if pod.uid not in self._avoid:
+                    self._views[key] = view
+            yield view
+
+    def _view(self, pod: Pod, at: float) -> Waiting:
+        """A waiting pod as decisions see it. Kept until something about it changes; not where it changes with time."""
+        claims = tuple(c for entry in pod.claims if (c := self.claim(Key(pod.key.namespace, entry.claim))))
+        allocated = [self._since[c.key] for c in claims if c.key in self._since]
+        return Waiting(
+            pod=pod,
+            claims=claims,
+            complete=len(claims) == len(pod.claims),
+            team=self.team_of(pod),
+            since=max(allocated, default=None),
+            avoid=frozenset(node for node, until in self._avoid.get(pod.uid, {}).items() if until > at),
+            refusals=self._refusals[pod.uid],
+        )
 
     def team_of(self, pod: Pod) -> str:
-        """The team that a pod counts for: its own, its namespace's, or else the namespace itself."""
+        """The team that a pod counts for: its own, its namespace's, or else the namespace itself.
+
+        Once there are Teams, only their names count.
+        """
         found = self.get(Namespace, Key("", pod.key.namespace))
-        return pod.team or (found.team if found else "") or pod.key.namespace
+        said = (pod.team, found.team if found else "")
+        tree = self.tree
+        if tree is None:
+            return said[0] or said[1] or pod.key.namespace
+        known = (name for name in (pod.team, tree.homes.get(pod.key.namespace, ""), said[1]) if name in tree.index)
+        return next(filter(None, known), pod.key.namespace)
 
     def _crowded(self, fleet: Fleet, free: Free) -> Iterator[tuple[str, tuple[Claim, ...]]]:
         over = (free.compute < 0) | (free.memory < 0) | ((free.users > 1) & ~fleet.multi)
@@ -232,8 +292,17 @@ class World:
         if (old is not None and thing.version <= old.version) or thing.version <= self._graves.get((kind, key), -1):
             return
         self._tables[kind][key] = thing
+        self._look_anew(kind, key)
         if old != thing:
             self._changed(kind, key, old, at)
+
+    def _look_anew(self, kind: type[Thing], key: Key) -> None:
+        """A waiting pod, or a claim of one, has another version: effects must name the newest."""
+        if kind is Pod:
+            self._views.pop(key, None)
+        elif kind is Claim:
+            for pod in self._pods_of_claim.get(key, ()):
+                self._views.pop(pod, None)
 
     def _lose(self, kind: type[Thing], key: Key, version: int, at: float) -> None:
         old = self._tables[kind].get(key)
@@ -252,6 +321,12 @@ class World:
             self._pod_changed(key, cast("Pod | None", old))
         elif kind is Claim:
             self._claim_changed(key, cast("Claim | None", old), at)
+        elif kind is Team:
+            self._tree = None
+            self._strangers.clear()
+            self._views.clear()
+        elif kind is Namespace:
+            self._views.clear()
         elif kind in _OF_FLEETS:
             self._fleet = None
 
@@ -262,9 +337,9 @@ class World:
         for entry in pod.claims if pod else ():
             self._pods_of_claim[Key(key.namespace, entry.claim)].add(key)
         if pod is not None and pod.waits and (pod.gated or pod.claims):
-            self._waiting.add(key)
+            self._waiting.setdefault(key)
         else:
-            self._waiting.discard(key)
+            self._waiting.pop(key, None)
         if pod is not None and pod.claims and not pod.over:
             self._askers.add(key)
         else:
@@ -318,6 +393,7 @@ class World:
 
     def _house(self, key: Key) -> None:
         """A pod takes room where it is bound, or where its shares are while it is on its way there."""
+        self._views.pop(key, None)
         pod = self.get(Pod, key)
         if pod is not None and pod.node and not (pod.over or pod.deleting) and self._lacks(pod):
             self._strays.setdefault(key, None)
@@ -347,7 +423,8 @@ class World:
         elif isinstance(effect, Release):
             self._keep(effect.claim)
             if effect.reason.why is Why.REFUSED_BY_SCHEDULER and effect.claim.allocation:
-                for _, uid in effect.claim.users:
+                for name, uid in effect.claim.users:
+                    self._views.pop(Key(effect.claim.key.namespace, name), None)
                     self._avoid.setdefault(uid, {})[effect.claim.allocation.node] = at + AVOID_SECONDS
                     self._refusals[uid] += 1
 

@@ -11,30 +11,29 @@ from typing import Any, Final
 
 from sqlalchemy import Column, Connection, and_, case, func, literal, select
 
-from farthing.ledger.entry import Movement, entry_of, movements
-from farthing.ledger.interval import DAY
-from farthing.ledger.period import day_text, period_of
-from farthing.ledger.price import Prices, UnpricedError
-from farthing.ledger.rate import Rated, rate
+from farthing.ledger.interval import DAY, LATEST
+from farthing.ledger.period import day_of, day_text, period_of
+from farthing.ledger.price import Prices
 from farthing.model.errors import InvalidError
 from farthing.store.database import Database
 from farthing.store.ledger import read_prices
-from farthing.store.meters import epochs, known_of, missing, settled_day
+from farthing.store.meters import epochs, missing, settled_day
 from farthing.store.schema import daily, progress, supplies
+from farthing.store.so_far import Line, SoFar, Stretch, Sums
 
 FIELDS: Final = ("team", "namespace", "workload", "model", "cluster", "isolation", "kind", "day", "month")
 """What costs can be shown by."""
 
-_KEYS: Final = tuple(column.name for column in daily.primary_key.columns)
-_NUMBERS: Final = ("amount", "seconds", "milli_gpu_seconds", "mib_seconds")
+Where = tuple[tuple[str, frozenset[str]], ...]
+"""Fields, and the values of each that are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """Which costs, by what: days since 1970, both included. Empty `team` or `workload` stands for all.
 
-    With a `period`, a month, what was posted in it counts, corrections of earlier months included; the days must be
-    the month's.
+    `where` names further fields and what they may be. With a `period`, a month, what was posted in it counts,
+    corrections of earlier months included; the days must be the month's.
     """
 
     by: tuple[str, ...]
@@ -43,6 +42,17 @@ class Question:
     team: str = ""
     workload: str = ""
     period: str = ""
+    where: Where = ()
+
+    @property
+    def accepted(self) -> dict[str, frozenset[str]]:
+        """Every field that is asked for, and what it may be."""
+        named = {"team": self.team, "workload": self.workload}
+        found = dict(self.where)
+        for name, text in named.items():
+            if text:
+                found[name] = found.get(name, frozenset({text})) & {text}
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +89,7 @@ class Answer:
     unpriced: tuple[str, ...] = ()
 
 
-def ask(database: Database, question: Question) -> Answer:
+def ask(database: Database, question: Question, so_far: SoFar | None = None) -> Answer:
     """Answer a question about costs; InvalidError for a field that costs cannot be shown by."""
     for i, name in enumerate(question.by):
         if name not in FIELDS:
@@ -94,16 +104,32 @@ def ask(database: Database, question: Question) -> Answer:
         prices = read_prices(connection)
         where = tuple(standing(connection))
         for found in where:
-            for names, moved in _unsettled(connection, question, prices, found, unpriced):
-                _add(groups[names], (moved.amount, moved.amount, moved.milli_gpu_seconds, moved.mib_seconds))
-    costs = sorted((Cost(names, *sums) for names, sums in groups.items() if any(sums)), key=_dearest)
+            for names, sums in _unsettled(connection, question, prices, found, so_far or SoFar(), unpriced):
+                _add(groups[names], (sums.amount, *sums))
+    costs = sorted((Cost(names, *numbers) for names, numbers in groups.items() if any(numbers)), key=_dearest)
     currency = prices.books[-1].currency if prices.books else ""
     return Answer(currency, tuple(costs), where, tuple(sorted(unpriced)))
 
 
+def clusters(connection: Connection) -> Sequence[str]:
+    """Every cluster whose meter was heard."""
+    return connection.scalars(select(progress.c.cluster).distinct().order_by(progress.c.cluster)).all()
+
+
+def teams(database: Database, so_far: SoFar) -> frozenset[str]:
+    """Every team that was ever charged anything."""
+    with database.reading() as connection:
+        found = set(connection.scalars(select(daily.c.team).distinct()))
+        prices = read_prices(connection)
+        for where in standing(connection):
+            for stretch in _unsettled_days(connection, prices, where, so_far, (0, LATEST // DAY)):
+                found.update(line.team for line, _ in stretch.lines)
+    return frozenset(found - {""})
+
+
 def standing(connection: Connection) -> Iterator[Standing]:
     """Where each cluster's books stand."""
-    for cluster in connection.scalars(select(progress.c.cluster).distinct().order_by(progress.c.cluster)).all():
+    for cluster in clusters(connection):
         watermark = epochs(connection, cluster).watermark
         yield Standing(cluster, settled_day(connection, cluster), watermark, missing(connection, cluster))
 
@@ -125,10 +151,8 @@ def _settled(connection: Connection, question: Question) -> Iterator[tuple[tuple
     numbers = [func.sum(daily.c[name]) for name in ("amount", "milli_gpu_seconds", "mib_seconds")]
     days = and_(daily.c.day >= question.first, daily.c.day <= question.last)
     query = select(*columns, *numbers).where(daily.c.period == question.period if question.period else days)
-    if question.team:
-        query = query.where(daily.c.team == question.team)
-    if question.workload:
-        query = query.where(daily.c.workload == question.workload)
+    for name, values in question.accepted.items():
+        query = query.where(_is_one_of(name, values))
     if columns:
         query = query.group_by(*columns)
     for row in connection.execute(query):
@@ -147,46 +171,50 @@ def _column(name: str) -> Any:
     return column
 
 
+def _is_one_of(name: str, values: frozenset[str]) -> Any:
+    match name:
+        case "day":
+            return daily.c.day.in_([day_of(text) for text in values])
+        case "team" if all(values) and not any(text.startswith("(") for text in values):
+            return daily.c.team.in_(sorted(values))  # as it is in the index
+        case _:
+            return _column(name).in_(sorted(values))
+
+
 # What is not ------------------------------------------------------------------------------------------------------
 
 
 def _unsettled(
-    connection: Connection, question: Question, prices: Prices, found: Standing, unpriced: set[str]
-) -> Iterator[tuple[tuple[str, ...], Movement]]:
+    connection: Connection, question: Question, prices: Prices, found: Standing, so_far: SoFar, unpriced: set[str]
+) -> Iterator[tuple[tuple[str, ...], Sums]]:
     """What has happened after the last settled day of a cluster, rated as if each day ended with what is known."""
+    accepted = question.accepted.items()
+    for stretch in _unsettled_days(connection, prices, found, so_far, (question.first, question.last)):
+        unpriced.update(stretch.unpriced)
+        for line, sums in stretch.lines:
+            if all(name_of(by, line) in values for by, values in accepted):
+                yield tuple(name_of(by, line) for by in question.by), sums
+
+
+def _unsettled_days(
+    connection: Connection, prices: Prices, found: Standing, so_far: SoFar, days: tuple[int, int]
+) -> Iterator[Stretch]:
     begun = connection.scalar(select(func.min(supplies.c.start)).where(supplies.c.cluster == found.cluster))
     if begun is None:
         return
-    first = max(question.first, found.settled_day + 1, begun // DAY)
-    for day in range(first, min(question.last, (found.watermark - 1) // DAY) + 1):
-        start, end = day * DAY, min((day + 1) * DAY, found.watermark)
-        for device, known in known_of(connection, found.cluster, None, start, end):
-            try:
-                rated = rate(start, end, known.supplies, known.intervals, prices)
-            except UnpricedError as error:
-                unpriced.add(f"{device}: {error}")
-                continue
-            for moved in _moved(rated):
-                if question.team in ("", moved.team) and question.workload in ("", moved.workload):
-                    model = rated.model if rated else ""
-                    yield tuple(_name(by, moved, found.cluster, model, day) for by in question.by), moved
+    first = max(days[0], found.settled_day + 1, begun // DAY)
+    for day in range(first, min(days[1], (found.watermark - 1) // DAY) + 1):
+        yield so_far.day(connection, prices, found.cluster, day, found.watermark)
 
 
-def _moved(rated: Rated | None) -> Iterator[Movement]:
-    return (moved for posting in entry_of(rated).postings for moved in movements(posting)) if rated else iter(())
-
-
-def _name(by: str, moved: Movement, cluster: str, model: str, day: int) -> str:
+def name_of(by: str, line: Line) -> str:
+    """What a line is called when costs are shown by a field."""
     match by:
         case "team":
-            return moved.team or f"({moved.kind})"
-        case "cluster":
-            return cluster
-        case "model":
-            return model
+            return line.team or f"({line.kind})"
         case "day":
-            return day_text(day)
+            return day_text(line.day)
         case "month":
-            return period_of(day)
+            return period_of(line.day)
         case _:
-            return str(getattr(moved, by))
+            return str(getattr(line, by))

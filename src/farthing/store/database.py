@@ -44,7 +44,7 @@ class Database:
     @classmethod
     def open(cls, url: str) -> "Database":
         """Open it and bring its tables up to date; InvalidError for a URL that cannot be one."""
-        database = cls(_engine(url))
+        database = cls.connect(url)
         try:
             with database.writing() as connection:
                 upgrade(connection)
@@ -52,6 +52,11 @@ class Database:
             database.close()
             raise
         return database
+
+    @classmethod
+    def connect(cls, url: str) -> "Database":
+        """One whose tables are known to be there and up to date; nothing is connected to before it is used."""
+        return cls(_engine(url))
 
     @property
     def dialect(self) -> str:

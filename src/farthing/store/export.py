@@ -1,25 +1,52 @@
-"""A month's charges as FOCUS rows, read as a stream: memory does not grow with the month."""
+"""A month's charges as FOCUS rows, read as a stream: memory does not grow with the month.
 
-import csv
-from collections.abc import Iterator
+Which entries are wanted is read once, in one state of the books. Their postings never change, so they may be read at
+any time, and those of a large month are read and printed by several processes.
+"""
+
+import contextlib
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import groupby
 from operator import itemgetter
-from typing import IO, Any
+from pathlib import Path
+from typing import Any, Final, Protocol
 
-from sqlalchemy import Select, and_, exists, or_, select
+from sqlalchemy import Connection, Select, and_, func, select
 
-from farthing.ledger.entry import Entry
-from farthing.ledger.focus import VERSIONS, Invoice, columns, rows
+from farthing.ledger.entry import Entry, Posting
+from farthing.ledger.focus import INSTANTS, OWN_COLUMNS, VERSIONS, Invoice
+from farthing.ledger.focus_text import Printer
 from farthing.model.errors import InvalidError, NotFoundError
-from farthing.store.database import Database
+from farthing.store.database import Database, translated
 from farthing.store.ledger import read_prices
-from farthing.store.rows import entry_of
+from farthing.store.parquet import ParquetFile, arrow
 from farthing.store.schema import entries, postings
 
-AT_ONCE = 10_000
+AT_ONCE: Final = 500
+"""Entries, each of a device and day, that are printed at once."""
+
+LARGE: Final = 20_000
+"""Entries from which on further processes are worth their start."""
+
+MOST_PROCESSES: Final = 4
+
+Heads = list[tuple[Any, ...]]
+"""Entries without their postings: the columns of `_HEAD`."""
+
+_HEAD: Final = ("id", "kind", "subject", "cluster", "device", "model", "day", "capacity", "cause")
 
 
-def export_focus(database: Database, period: str, issuer: str, version: str, out: IO[str]) -> int:
+class Out(Protocol):
+    """What takes CSV."""
+
+    def write(self, text: str, /) -> object: ...
+
+
+def export_focus(database: Database, period: str, issuer: str, version: str, out: Out, large: int = LARGE) -> int:
     """Write the month's rows as CSV; how many they are. InvalidError for a version that is not known."""
     if version not in VERSIONS:
         raise InvalidError(
@@ -31,34 +58,96 @@ def export_focus(database: Database, period: str, issuer: str, version: str, out
             raise NotFoundError(
                 "the ledger has no price book, so it has no charges; see `farthing ledger prices --help`"
             )
-        invoice = Invoice(period, books[-1].currency, issuer)
-        names = columns(version)
-        in_order = itemgetter(*names)
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(names)
+        printer = Printer(Invoice(period, books[-1].currency, issuer), version)
+        out.write(printer.head())
+        number = connection.scalar(select(func.count()).select_from(entries).where(entries.c.period == period)) or 0
         count = 0
-        for entry in _entries(connection.execution_options(yield_per=AT_ONCE), period):
-            for row in rows(entry, invoice, version):
-                writer.writerow(in_order(row))
-                count += 1
+        with _printing(database, printer, several=number >= large) as printed:
+            for text, rows in printed(_heads(connection, period)):
+                out.write(text)
+                count += rows
     return count
 
 
-def _entries(connection: Any, period: str) -> Iterator[Entry]:
-    """The entries of a month, without those that were reversed in the same month, and their reversals."""
-    found = connection.execute(_query(period)).mappings()
-    for _, lines in groupby(found, key=lambda row: row["id"]):
-        held = list(lines)
-        yield entry_of(held[0], [{**line, "kind": line["posting_kind"]} for line in held])
+def focus_parquet(path: Path) -> ParquetFile:
+    """A file for `export_focus` that keeps the rows as Parquet: money and hours as decimals, instants as instants."""
+    pa = arrow()
+    money, hours, instant = pa.decimal128(38, 6), pa.decimal128(38, 9), pa.timestamp("s", tz="UTC")
+    shown = {name: {"cost": money, "hours": hours}.get(part) for name, part in OWN_COLUMNS.items()}
+    types = {name: kind for name, kind in shown.items() if kind is not None}
+    return ParquetFile(path, types | dict.fromkeys(INSTANTS, instant))
+
+
+# Reading ----------------------------------------------------------------------------------------------------------
+
+
+def _heads(connection: Connection, period: str) -> Iterator[Heads]:
+    found = connection.execute(_query(period), execution_options={"yield_per": AT_ONCE})
+    return ([tuple(row) for row in rows] for rows in found.partitions())
 
 
 def _query(period: str) -> Select[Any]:
-    other = entries.alias()
-    same = and_(other.c.period == period, or_(other.c.reverses == entries.c.id, other.c.id == entries.c.reverses))
-    lines = [column for column in postings.columns if column.name not in ("entry", "kind")]
+    """The entries of a month, without those that were reversed in the same month, and their reversals."""
+    taking_back, taken_back = entries.alias(), entries.alias()
     return (
-        select(entries, postings.c.kind.label("posting_kind"), *lines)
-        .join(postings, postings.c.entry == entries.c.id)
-        .where(entries.c.period == period, ~exists().where(same))
-        .order_by(entries.c.id, postings.c.line)
+        select(*(entries.c[name] for name in _HEAD))
+        .outerjoin(taking_back, and_(taking_back.c.reverses == entries.c.id, taking_back.c.period == period))
+        .outerjoin(taken_back, and_(taken_back.c.id == entries.c.reverses, taken_back.c.period == period))
+        .where(entries.c.period == period, taking_back.c.id.is_(None), taken_back.c.id.is_(None))
+        .order_by(entries.c.id)
     )
+
+
+def _read(connection: Connection, heads: Heads) -> Iterator[Entry]:
+    query = (
+        select(postings.c.entry, *(postings.c[name] for name in Posting._fields))
+        .where(postings.c.entry.in_([head[0] for head in heads]))
+        .order_by(postings.c.entry, postings.c.line)
+    )
+    found = connection.execute(query).all()
+    lines = {entry: tuple(Posting(*row[1:]) for row in rows) for entry, rows in groupby(found, itemgetter(0))}
+    return (Entry(*(*head[1:], lines.get(head[0], ()))) for head in heads)
+
+
+# Printing, here or in several processes ---------------------------------------------------------------------------
+
+Printed = Callable[[Iterable[Heads]], Iterator[tuple[str, int]]]
+
+
+@contextlib.contextmanager
+def _printing(database: Database, printer: Printer, *, several: bool) -> Iterator[Printed]:
+    workers = min(os.cpu_count() or 1, MOST_PROCESSES)
+    if not several or workers < 2:
+        with database.engine.connect() as connection:
+            yield lambda found: (printer.text(_read(connection, heads)) for heads in found)
+        return
+    url = database.engine.url.set(drivername=database.dialect).render_as_string(hide_password=False)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _begin, (url, printer.invoice, printer.version)) as pool:
+        yield lambda found: _in_order(pool, found, 2 * workers)
+
+
+def _in_order(pool: ProcessPoolExecutor, found: Iterable[Heads], ahead: int) -> Iterator[tuple[str, int]]:
+    """What the processes print, in the order of the entries, never more than some pieces ahead."""
+    waiting: deque[Future[tuple[str, int]]] = deque()
+    for heads in found:
+        waiting.append(pool.submit(_work, heads))
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    for future in waiting:
+        yield future.result()
+
+
+_mine: list[tuple[Connection, Printer]] = []
+"""In a process that prints: its connection and its printer."""
+
+
+def _begin(url: str, invoice: Invoice, version: str) -> None:
+    with translated():
+        _mine.append((Database.connect(url).engine.connect(), Printer(invoice, version)))
+
+
+def _work(heads: Heads) -> tuple[str, int]:
+    connection, printer = _mine[0]
+    with translated():
+        return printer.text(_read(connection, heads))

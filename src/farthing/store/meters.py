@@ -10,7 +10,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, and_, delete, insert, literal, or_, select, tuple_, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union_all,
+    update,
+)
 
 from farthing.ledger.interval import DAY, Batch, Interval, Supply
 from farthing.store.rows import Row, interval_of, interval_row, supply_of, supply_row
@@ -192,13 +207,20 @@ class Known:
 def known_of(
     connection: Connection, cluster: str, devices: Sequence[str] | None, start: int, end: int
 ) -> Iterator[tuple[str, Known]]:
-    """What is known of devices (None: all of the cluster) from `start` to `end`, in order of their names."""
+    """What is known of devices (None: all of the cluster) from `start` to `end`, in order of their names.
+
+    Intervals are read from the end of the history that is nearer: by their starts from the beginning, or by their ends
+    from now back. So what is recent costs the same however long the history is.
+    """
     found = epochs(connection, cluster)
+    begun = connection.scalar(select(func.min(supplies.c.start)).where(supplies.c.cluster == cluster)) or 0
+    by_end = end - begun > found.watermark - end
     there: dict[str, list[Supply]] = {}
     held: dict[str, list[Interval]] = {}
     for row in connection.execute(_within(supplies, cluster, devices, start, end)).mappings():
         there.setdefault(row["device"], []).append(supply_of(row, found.supply_end(row)))
-    for row in connection.execute(_within(intervals, cluster, devices, start, end)).mappings():
+    read = _ending(cluster, devices, start, end) if by_end else _within(intervals, cluster, devices, start, end)
+    for row in connection.execute(read).mappings():
         held.setdefault(row["device"], []).append(interval_of(row, found.share_end(row)))
     for device in sorted({*there, *held, *(devices or ())}):
         yield device, Known(tuple(there.get(device, ())), tuple(held.get(device, ())))
@@ -209,3 +231,17 @@ def _within(table: Table, cluster: str, devices: Sequence[str] | None, start: in
         table.c.cluster == cluster, table.c.start < end, or_(table.c.end.is_(None), table.c.end > start)
     )
     return query if devices is None else query.where(table.c.device.in_(devices))
+
+
+def _ending(cluster: str, devices: Sequence[str] | None, start: int, end: int) -> Any:
+    """As `_within` for intervals, by the index of their ends."""
+    columns = intervals.c
+    there = and_(plain(columns.cluster) == cluster, columns.start < end)
+    if devices is not None:
+        there = and_(there, plain(columns.device).in_(devices))
+    return union_all(*(select(intervals).where(there, still) for still in (columns.end > start, columns.end.is_(None))))
+
+
+def plain(column: Column[str]) -> ColumnElement[str]:
+    """A column as no index has it; where SQLite may choose, it takes the primary key, however much that is to read."""
+    return column + ""

@@ -17,8 +17,6 @@ Row = RowMapping | dict[str, Any]
 _OWNERS_END: Final = "\n"
 """Between owners; names hold nothing that cannot be printed."""
 
-_POSTING_FIELDS: Final = tuple(field for field in Posting.__dataclass_fields__)
-
 
 def _encode(tags: tuple[tuple[str, str], ...]) -> str:
     return msgspec.json.encode(tags).decode()
@@ -106,10 +104,7 @@ def supply_of(row: Row, end: int | None) -> Supply:
 
 
 def posting_rows(entry: Entry, number: int) -> list[dict[str, Any]]:
-    return [
-        {"entry": number, "line": line, **{name: getattr(posting, name) for name in _POSTING_FIELDS}}
-        for line, posting in enumerate(entry.postings)
-    ]
+    return [{"entry": number, "line": line, **posting._asdict()} for line, posting in enumerate(entry.postings)]
 
 
 def entry_of(row: Row, lines: Sequence[Row]) -> Entry:
@@ -122,7 +117,7 @@ def entry_of(row: Row, lines: Sequence[Row]) -> Entry:
         day=row["day"],
         capacity=row["capacity"],
         cause=row["cause"],
-        postings=tuple(Posting(**{name: line[name] for name in _POSTING_FIELDS}) for line in lines),
+        postings=tuple(Posting(**{name: line[name] for name in Posting._fields}) for line in lines),
     )
 
 

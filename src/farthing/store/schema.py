@@ -3,7 +3,8 @@
 `supplies` and `intervals` are what meters said, each record as the latest batch has it; `progress` says how far each
 meter's batches have come without a gap, `early` which came before their turn. `entries` and `postings` are the books;
 `daily` is their sum by day, kept in the same transaction. `dirty` are devices and days to be rated (again). `used` is
-what was measured to be in use, by day.
+what was measured to be in use, by day. Intervals are found by their ends as well: what is held now has none, and what
+ended lately is little of a long history.
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKeyConstraint, Index, MetaData, Table, Text, UniqueConstraint
@@ -81,8 +82,6 @@ intervals = Table(
     sqlite_with_rowid=False,
 )
 
-Index("intervals_by_end", intervals.c.end, intervals.c.cluster, intervals.c.device)
-
 used = Table(
     "used",
     metadata,
@@ -94,6 +93,8 @@ used = Table(
     *(_number(name) for name in USED_NUMBERS),
     sqlite_with_rowid=False,
 )
+
+Index("intervals_by_end", intervals.c.end, intervals.c.cluster, intervals.c.device)
 
 dirty = Table("dirty", metadata, _text("cluster", key=True), _number("day", key=True), _text("device", key=True))
 

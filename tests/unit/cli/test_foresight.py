@@ -1,7 +1,11 @@
 """What commands say of the future, in words."""
 
-import pytest
+import json
 
+import pytest
+from typer.testing import CliRunner
+
+from farthing.cli import app
 from farthing.cli.expected import expected
 from farthing.cli.judgement import judge, wanted
 from farthing.cli.repack import ignores_disruptions
@@ -96,3 +100,17 @@ def test_a_fleet_file_is_a_cluster_without_pods(tmp_path):
         from_fleet(file, None, None, None)
     with pytest.raises(NotFoundError):
         from_fleet(tmp_path / "none.yaml", None, None, None)
+
+
+def test_nodes_come_and_go_at_the_same_time_and_cost_what_they_cost(tmp_path):
+    file = tmp_path / "fleet.yaml"
+    file.write_text("groups: [{prefix: n, nodes: 8, gpus: 8, model: H100, gpuMemory: 80Gi, cpu: 96, memory: 768Gi}]")
+    words = ["what-if", "--fleet", str(file), "--add-nodes", "4xH100x8", "--price", "H100=2.49", "-o", "json"]
+    result = CliRunner().invoke(app, [*words, "--remove-node", "n7", "--remove-node", "n-7"])
+    assert str(result.exception) == "--remove-node: there is no node n7"
+    result = CliRunner().invoke(app, [*words, "--remove-node", "n-7", "--remove-node", "n-7"])
+    assert "n-7 is named twice" in str(result.exception)
+    found = json.loads(CliRunner().invoke(app, [*words, "--remove-node", "n-7"], catch_exceptions=False).stdout)
+    for side, nodes in (("before", 8), ("after", 11)):
+        assert (found[side]["nodes"], found[side]["devices"]) == (nodes, 8 * nodes)
+        assert found[side]["cost_micro_per_hour"] == 8 * nodes * 2_490_000

@@ -10,6 +10,7 @@ from farthing.model.cluster import Key, Owner, PodClaim
 from farthing.state.residents import residents
 from tests.builders import GIB, allocated, asking, node, slice_of, world
 from tests.lives import SET, Town, movable
+from tests.teams import quota, team
 
 
 def spread(*pods, nodes=1, devices=2, at=0.0):
@@ -119,3 +120,12 @@ def test_what_one_proposal_frees_is_not_promised_to_another():
     assert not set(first.devices) & set(second.devices)
     moved = [move.pod.uid for one in found.proposals for move in one.moves]
     assert len(moved) == len(set(moved)) == 2
+
+
+def test_nobody_is_moved_for_who_may_not_have_more():
+    town = spread(movable("a", "0.5"), movable("b", "0.5"))
+    town.fork.see(team("team-a", H100=quota(1.5, borrowing=0)), 0.0)
+    found = proposed(town)
+    assert (found.proposals, found.stuck) == ((), 0)
+    town.fork.see(team("team-a", H100=quota(2, borrowing=0)), 0.0)
+    assert len(repack(town.fork.snapshot(0.0), residents(town.world)).proposals) == 1

@@ -6,7 +6,7 @@ import pytest
 from farthing.kube import wire
 from farthing.kube.apply import template_manifest
 from farthing.kube.convert import pod_requests
-from farthing.kube.resources import CLAIMS, PODS, SLICES
+from farthing.kube.resources import CLAIMS, JOBS, PODS, SLICES
 from farthing.kube.watch import Inbox
 from farthing.model.ask import ask_of_template
 from farthing.model.cluster import Key, Pod
@@ -171,3 +171,44 @@ def test_a_pods_owners_are_what_it_says_of_them_up_to_the_root(owner, labels, ex
     }
     seen = {"metadata": meta, "spec": {"resourceClaims": [{"name": "gpu", "resourceClaimName": "c"}]}}
     assert PODS.thing(msgspec.json.encode(seen)).owners == expected
+
+
+SCRAPED = {"prometheus.io/scrape": "true", "prometheus.io/port": "8000"}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "status", "more", "url"),
+    [
+        (SCRAPED, {}, {}, "http://10.0.0.7:8000/metrics"),
+        (SCRAPED | {"prometheus.io/path": "/m/x"}, {"podIP": "fd00::7"}, {}, "http://[fd00::7]:8000/m/x"),
+        (SCRAPED | {"prometheus.io/scrape": "yes"}, {}, {}, ""),
+        ({"prometheus.io/scrape": "true"}, {}, {}, ""),
+        (SCRAPED | {"prometheus.io/port": "80@elsewhere"}, {}, {}, ""),
+        (SCRAPED | {"prometheus.io/path": "/x?y"}, {}, {}, ""),
+        (SCRAPED, {"phase": "Pending"}, {}, ""),
+        (SCRAPED, {"podIP": ""}, {}, ""),
+        (SCRAPED, {}, {"hostNetwork": True}, ""),
+    ],
+)
+def test_a_page_of_metrics_is_where_the_pod_says_at_its_own_address(annotations, status, more, url):
+    meta = {"name": "p", "namespace": "a", "resourceVersion": "1", "annotations": annotations}
+    seen = {
+        "metadata": meta,
+        "spec": {"containers": [], **more},
+        "status": {"phase": "Running", "podIP": "10.0.0.7", **status},
+    }
+    assert PODS.thing(msgspec.json.encode(seen)).metrics == url
+
+
+def test_labels_that_controllers_write_are_no_labels_of_people():
+    labels = {"app": "x", "app.kubernetes.io/name": "y", "pod-template-hash": "h", "batch.kubernetes.io/job-name": "j"}
+    meta = {"name": "p", "namespace": "a", "resourceVersion": "1", "labels": labels}
+    claims = [{"name": "c", "resourceClaimTemplateName": "t"}]
+    seen = {"metadata": meta, "spec": {"containers": [], "resourceClaims": claims}}
+    assert PODS.thing(msgspec.json.encode(seen)).labels == (("app", "x"), ("app.kubernetes.io/name", "y"))
+
+
+def test_a_job_names_what_made_it():
+    owner = {"kind": "CronJob", "name": "report", "uid": "u", "controller": True}
+    meta = {"name": "report-1", "namespace": "a", "resourceVersion": "1", "ownerReferences": [owner]}
+    assert JOBS.thing(msgspec.json.encode({"metadata": meta})).owner == "CronJob/report"

@@ -6,12 +6,13 @@ import msgspec
 import pytest
 
 from farthing.kube.resources import SLICES
-from farthing.ledger.fleet import CARD, part_of, physicals
+from farthing.ledger.fleet import part_of, physicals
 from farthing.model.cluster import OWN_DRIVER, DeviceId, Result
 from farthing.model.plan import Place
 from farthing.node.devices import Inventory
 from farthing.node.nvidia_profiles import Profile, partitions
 from farthing.node.slices import RICH, SETS, slices_of
+from farthing.state.usage import CARD
 from tests.builders import asking, node, planned, snapshot
 
 

@@ -353,6 +353,18 @@ async def test_the_same_claim_many_times_at_once_is_prepared_once(rig):
     assert len(set(records)) == 1
 
 
+async def test_a_call_that_kubelet_gives_up_before_its_turn_is_not_begun(rig):
+    first, second = rig.give(1), rig.give(2)
+    driver = rig.restart()
+    calls = [asyncio.create_task(driver.prepare(claim)) for claim in (first, second)]
+    async with driver._locked():
+        await asyncio.sleep(0.01)
+        calls[1].cancel()
+    await calls[0]
+    await asyncio.gather(*calls, return_exceptions=True)
+    assert rig.left() == ["c1 prepared", f"farthing.dev-gpu_{uid(1)}.json"]
+
+
 async def test_a_call_that_kubelet_gives_up_goes_on_to_its_end(rig):
     claim = rig.give(1)
     driver = rig.restart()

@@ -12,6 +12,7 @@ from farthing.model.plan import Place
 from farthing.sim.export import read, write
 from farthing.state.residents import residents
 from tests.builders import allocated, asking, node, slice_of, world
+from tests.teams import quota, team
 
 
 @pytest.fixture
@@ -26,6 +27,15 @@ def test_it_comes_back_as_it_was(town):
     again, at = read(content, "file")
     assert at == 5.0
     assert write(again, at) == content
+
+
+def test_teams_come_back_with_their_quotas():
+    seen = world(
+        node(), slice_of(), team("a", H100=quota(1, borrowing=0)), asking("p", "1", "a"), asking("q", "1", "a")
+    )
+    again, at = read(write(seen, 5.0), "file")
+    assert plan(again.snapshot(at)) == plan(seen.snapshot(5.0))
+    assert write(again, at) == write(seen, 5.0)
 
 
 def test_the_same_is_decided_on_it(town):

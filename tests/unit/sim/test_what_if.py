@@ -9,11 +9,12 @@ from farthing.decide.cycle import plan
 from farthing.model.cluster import Claim, Key, Node, Owner, Taint
 from farthing.model.errors import InvalidError, NotFoundError
 from farthing.model.reason import Why
-from farthing.sim.changes import AddNodes, add_nodes, parse_addition
+from farthing.sim.changes import AddNodes, SetQuota, add_nodes, parse_addition, parse_quota
 from farthing.sim.prices import prices_of, read_prices
 from farthing.sim.whatif import Change, cost_of, what_if
 from farthing.state.fork import Fork
 from tests.builders import GIB, allocated, asking, device, node, slice_of, world
+from tests.teams import quota, team
 
 NOTHING = Change()
 
@@ -167,3 +168,43 @@ def test_a_price_table_is_read():
 def test_a_price_table_that_is_wrong_says_where(text, sentence):
     with pytest.raises(InvalidError, match=sentence):
         read_prices(text, "p.yaml")
+
+
+def shared(*things):
+    return world(node("n0"), slice_of("n0", 4), team("a", H100=quota(1, borrowing=0)), *things)
+
+
+def test_another_quota_lets_others_start():
+    asked = shared(*(asking(f"p{i}", "1", "a", created=float(i)) for i in range(3)))
+    found = what_if(asked, 0.0, Change(quotas=(parse_quota("a/H100=+1"),)))
+    assert found.starts == (Key("a", "p1"),)
+    assert found.after.waiting[Key("a", "p2")].why is Why.QUOTA_EXCEEDED
+
+
+def test_a_quota_is_absolute_or_on_top_of_what_there_is():
+    assert parse_quota("vision/H100=16") == SetQuota("vision", "H100", 16_000, more=False)
+    assert parse_quota("vision/H100=-0.5") == SetQuota("vision", "H100", -500, more=True)
+
+
+@pytest.mark.parametrize("text", ["vision", "vision=4", "vision/H100", "vision/H100=x", "/H100=4", "a/b=1.2345"])
+def test_what_is_no_quota_is_refused(text):
+    with pytest.raises(InvalidError, match="expected TEAM/CLASS=DEVICES"):
+        parse_quota(text)
+
+
+def test_a_quota_that_makes_the_tree_wrong_is_refused():
+    with pytest.raises(InvalidError, match="its parent a has 1, of which 1 is left"):
+        what_if(shared(team("b", "a", H100=1)), 0.0, Change(quotas=(parse_quota("b/H100=2"),)))
+    with pytest.raises(NotFoundError, match="no team nobody"):
+        what_if(shared(), 0.0, Change(quotas=(parse_quota("nobody/H100=2"),)))
+
+
+def test_a_model_with_two_prices_is_refused():
+    with pytest.raises(InvalidError, match="h100 has two prices; expected one"):
+        prices_of(["H100=1", "h100=2"], "EUR")
+
+
+def test_more_devices_than_anybody_has_are_refused_at_once():
+    assert parse_addition("12500xH100x8").nodes == 12_500
+    with pytest.raises(InvalidError, match="'12501xH100x8' are more than 100,000 devices"):
+        parse_addition("12501xH100x8")

@@ -1,0 +1,176 @@
+"""Whose turn it is: teams within what they are guaranteed first, then whoever has least of what is lent.
+
+A team's share is its dominant one: over all columns the largest part of the pool that it borrows, with what it
+borrowed lately, divided by its weight. Shares are compared between siblings, from the pool down, as in a tournament:
+each team sends the ask of whichever of its children, or of its own, has the least; of equal ones, who came first.
+
+So a team that borrows is never more than one ask ahead of another that still waits, in proportion to their weights.
+The ask in question is no part of the share: else who asks for much at once would wait behind all who ask for little.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Final
+
+from farthing.decide.order import came
+from farthing.decide.quota import Books, Charge
+from farthing.state.snapshot import Waiting
+from farthing.state.teams import Numbers, Tree
+
+SCALE: Final = 10**9
+"""A share of 1: all of the pool, at a weight of 1."""
+
+WEIGHTLESS: Final = 1 << 80
+"""The share of a team without weight that borrows: behind everybody who has one."""
+
+WITHIN, BORROWS = range(2)
+"""The first thing that counts: whether an ask is within what its team, or the family it is in, is guaranteed."""
+
+Costs = Callable[[int, Waiting], Sequence[Charge]]
+"""What an ask of a team may cost: one charge for each class of devices that would do."""
+
+
+def share(books: Books, past: Numbers, team: int) -> int:
+    """A team's weighted dominant share, in parts of SCALE."""
+    tree = books.tree
+    dominant = _dominant(tree, books.usage[team], tree.subtree[team], past[team] if past else ())
+    weight = tree.teams[team].weight
+    if not dominant:
+        return 0
+    return dominant * 1000 // weight if weight else WEIGHTLESS + dominant
+
+
+def own_share(books: Books, team: int) -> int:
+    """The share of what a team of teams uses itself: beside its children it counts as one more of them, of weight 1."""
+    tree, own, has = books.tree, list(books.usage[team]), list(books.tree.subtree[team])
+    for child in tree.children[team]:
+        for column, local in enumerate(tree.local[child]):
+            own[column] -= max(0, books.usage[child][column] - local)
+            has[column] -= tree.subtree[child][column] - local
+    return _dominant(tree, own, has, ())
+
+
+def _dominant(tree: Tree, used: Sequence[int], has: Sequence[int], past: Sequence[int]) -> int:
+    """The largest part of the pool that is borrowed of any column."""
+    dominant, pool = 0, tree.subtree[0]
+    for column, amount in enumerate(used):
+        borrowed = max(0, amount - has[column]) + (past[column] if past else 0)
+        if borrowed:
+            dominant = max(dominant, borrowed * SCALE // max(1, pool[column]))
+    return dominant
+
+
+@dataclass(order=True, slots=True)
+class _Entry:
+    """A candidate as siblings see it; `child` sent it, itself where it is the team's own.
+
+    `rank` is what counts: whether it is within, its share, when it came, and its place in the tree.
+    """
+
+    rank: tuple[int, int, float, int]
+    child: int = field(compare=False)
+    team: int = field(compare=False)
+    charge: Charge = field(compare=False)
+
+
+class Line:
+    """Everybody who waits, each team in its own order, and who is next. O(depth x columns) per turn."""
+
+    def __init__(self, books: Books, past: Numbers, queues: Mapping[int, Sequence[Waiting]], costs: Costs) -> None:
+        self._books, self._past, self._costs = books, past, costs
+        self._queues, self._next = queues, dict.fromkeys(queues, 0)
+        self._heaps: dict[int, list[_Entry]] = {}
+        self._current: dict[tuple[int, int], _Entry | None] = {}
+        for n in sorted({above for team in queues for above in books.tree.path[team]}, reverse=True):
+            self._send(n, n, self._own(n))
+            self._pass_on(n)
+
+    def head(self) -> tuple[int, Waiting] | None:
+        """The team whose turn it is, and its ask; None where nobody waits any more."""
+        best = self._best(0)
+        return None if best is None else (best.team, self._queues[best.team][self._next[best.team]])
+
+    def is_within(self) -> bool:
+        """Whether the ask at the head is within what its team, or a family it is in, is guaranteed."""
+        best = self._best(0)
+        return best is not None and best.rank[0] == WITHIN
+
+    def charge(self) -> Charge:
+        """What the ask at the head would be charged, at the best."""
+        best = self._best(0)
+        return best.charge if best is not None else ()
+
+    def advance(self, team: int, failed: Callable[[Waiting], bool]) -> list[Waiting]:
+        """The head of a team has had its turn. Those after it that are as hopeless are passed over, and returned."""
+        queue, i = self._queues[team], self._next[team] + 1
+        passed = []
+        while i < len(queue) and failed(queue[i]):
+            passed.append(queue[i])
+            i += 1
+        self._next[team] = i
+        self._refresh(team)
+        return passed
+
+    def rest(self, team: int) -> list[Waiting]:
+        """All of a team that have not had their turn; they get none any more."""
+        found = list(self._queues[team][self._next[team] :])
+        self._next[team] = len(self._queues[team])
+        self._refresh(team)
+        return found
+
+    # The tournament -----------------------------------------------------------------------------------------------
+
+    def _refresh(self, team: int) -> None:
+        """A team's head or use has changed: let it, and those above it, send their candidates anew."""
+        self._send(team, team, self._own(team))
+        for n in self._books.tree.path[team]:
+            self._pass_on(n)
+
+    def _pass_on(self, n: int) -> None:
+        """Let a team send its best candidate to its parent."""
+        if n:
+            best = self._best(n)
+            self._send(self._books.tree.parent[n], n, None if best is None else self._seen(n, best))
+
+    def _send(self, to: int, child: int, entry: _Entry | None) -> None:
+        self._current[to, child] = entry
+        if entry is not None:
+            heappush(self._heaps.setdefault(to, []), entry)
+
+    def _best(self, team: int) -> _Entry | None:
+        heap = self._heaps.get(team, [])
+        while heap and heap[0] is not self._current[team, heap[0].child]:
+            heappop(heap)
+        return heap[0] if heap else None
+
+    def _own(self, team: int) -> _Entry | None:
+        """A team's own candidate: its head."""
+        i = self._next.get(team, 0)
+        queue = self._queues.get(team, ())
+        if i >= len(queue):
+            return None
+        charges = self._costs(team, queue[i])
+        within = next((charge for charge in charges if self._books.within(team, charge)), None)
+        if within is not None:
+            return _Entry((WITHIN, 0, came(queue[i]), team), team, team, within)
+        return _Entry((BORROWS, self._own_share(team), came(queue[i]), team), team, team, next(iter(charges), ()))
+
+    def _own_share(self, team: int) -> int:
+        if self._books.tree.children[team]:
+            return own_share(self._books, team)
+        return share(self._books, self._past, team)
+
+    def _seen(self, n: int, best: _Entry) -> _Entry:
+        """A team's candidate as the team's siblings see it."""
+        within = WITHIN if best.rank[0] == WITHIN or self._books.within(n, best.charge) else BORROWS
+        rank = (within, share(self._books, self._past, n), best.rank[2], n)
+        return _Entry(rank, n, best.team, best.charge)
+
+
+def queues_of(books: Books, waiting: Iterable[Waiting]) -> dict[int, list[Waiting]]:
+    """Those who wait, by the index of their team."""
+    found: dict[int, list[Waiting]] = {}
+    for one in waiting:
+        found.setdefault(books.tree.at(one.team), []).append(one)
+    return found
