@@ -332,7 +332,7 @@ other teams should have, were it divided by weight among those who want it at th
 
 ## Cost
 
-2,000 nodes with 16,000 devices.
+2,000 nodes with 16,000 devices. The goals were half of the plain decisions a second, and a plan below 200 ms with teams.
 
 {chr(10).join(_cost())}
 """
