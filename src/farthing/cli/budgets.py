@@ -17,8 +17,8 @@ from farthing.cli.options import Context, Format, Kubeconfig, Output, connect
 from farthing.cli.render import Column, bar, console, show_json, show_table
 from farthing.ledger.budget import BURNS, Account
 from farthing.ledger.money import format_exact
-from farthing.model.budget import MILLI_GPU_HOUR
 from farthing.model.errors import NotFoundError
+from farthing.model.quantity import MILLI_GPU_HOUR
 from farthing.state.world import World
 
 if TYPE_CHECKING:

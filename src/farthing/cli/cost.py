@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
@@ -20,6 +20,7 @@ from farthing.ledger.money import MICRO, format_exact, format_money
 from farthing.ledger.period import day_text
 from farthing.ledger.span import days_of
 from farthing.model.errors import InvalidError
+from farthing.model.quantity import MILLI_GPU_HOUR
 
 if TYPE_CHECKING:
     from farthing.store.ask import Answer, Cost, Standing
@@ -31,8 +32,6 @@ LedgerUrl = Annotated[
         "--ledger", envvar="FARTHING_LEDGER", show_envvar=False, help="URL of the ledger, or $FARTHING_LEDGER."
     ),
 ]
-
-_MILLI_GPU_HOUR: Final = 1000 * 3600
 
 
 class CostFormat(StrEnum):
@@ -190,7 +189,7 @@ def _report(ledger: "Ledger", by: tuple[str, ...], days: tuple[int, int], team: 
                 cost.names,
                 format_exact(cost.amount),
                 format_exact(cost.unsettled),
-                round(cost.milli_gpu_seconds / _MILLI_GPU_HOUR, 6),
+                round(cost.milli_gpu_seconds / MILLI_GPU_HOUR, 6),
                 round(cost.mib_seconds / 1024 / 3600, 6),
             )
             for cost in _in_time(answer.costs, by)

@@ -12,12 +12,12 @@ from farthing.cli.render import Column, percent, show_table
 from farthing.ledger.interval import Used
 from farthing.ledger.money import MICRO, format_exact, format_money
 from farthing.ledger.period import day_text
+from farthing.model.quantity import MILLI_GPU_HOUR
 
 if TYPE_CHECKING:
     from farthing.store.ask import Cost, Question
     from farthing.store.ledger import Ledger
 
-_MILLI_GPU_HOUR: Final = 3_600_000
 _GIB_HOUR: Final = 1024 * 3600
 
 
@@ -109,9 +109,9 @@ def _waste(cost: "Cost", used: Used) -> WasteRow:
     return WasteRow(
         names=cost.names,
         cost=format_exact(cost.amount),
-        gpu_hours=round(cost.milli_gpu_seconds / _MILLI_GPU_HOUR, 6),
+        gpu_hours=round(cost.milli_gpu_seconds / MILLI_GPU_HOUR, 6),
         measured=round(measured, 4),
-        gpu_hours_used=round(used.busy / _MILLI_GPU_HOUR, 6),
+        gpu_hours_used=round(used.busy / MILLI_GPU_HOUR, 6),
         gib_hours_used=round(used.used_mib / _GIB_HOUR, 6),
         used=None if part is None else round(part, 4),
         wasted=None if wasted is None else format_exact(wasted),

@@ -17,9 +17,10 @@ from farthing.model.budget import MICRO, Allowance, Budgets
 from farthing.model.cluster import Allocation, Result
 from farthing.model.plan import Stop
 from farthing.model.reason import Reason, Why
+from farthing.state.cards import CARD, drawn
 from farthing.state.fleet import Bools, Fleet
 from farthing.state.snapshot import Snapshot, UnderWay, Waiting
-from farthing.state.usage import CARD, consumption, drawn
+from farthing.state.usage import consumption
 
 _Floats = np.ndarray[Any, np.dtype[np.float64]]
 

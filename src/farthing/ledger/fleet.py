@@ -14,8 +14,9 @@ from typing import Final
 from farthing.ledger.interval import Supply
 from farthing.model.ask import TEAM_PATTERN
 from farthing.model.cluster import Result
+from farthing.state.cards import CARD, drawn
 from farthing.state.fleet import Fleet
-from farthing.state.usage import CARD, consumption, drawn
+from farthing.state.usage import consumption
 
 COMMITMENT: Final = "farthing.dev/commitment"
 """The node label that names the commitment under which the node was bought."""

@@ -18,6 +18,7 @@ from farthing.ledger.entry import Entry, movements
 from farthing.ledger.interval import DAY
 from farthing.ledger.money import apportion, format_exact
 from farthing.ledger.period import first_day, last_day, period_of
+from farthing.model.quantity import MILLI_GPU_HOUR
 
 VERSIONS: Final = ("1.2", "1.3", "1.4")
 
@@ -88,7 +89,6 @@ METHOD: Final = "farthing.dev/dominant-share"
 
 _ADJUSTMENTS: Final = ("adjustment", "idle-share")
 _RATIO: Final = 10**9
-_MILLI_GPU_HOUR: Final = 3_600_000
 _DESCRIPTIONS: Final = {
     "share": "Part of a GPU",
     "reserved": "Reserved GPU capacity, not used",
@@ -261,7 +261,7 @@ def _tags(alike: Alike) -> str:
 def _hours(milli_seconds: int) -> str:
     """GPU hours, exact to the ninth decimal."""
     sign = "-" if milli_seconds < 0 else ""
-    nano = abs(milli_seconds) * 10**9 // _MILLI_GPU_HOUR
+    nano = abs(milli_seconds) * 10**9 // MILLI_GPU_HOUR
     return f"{sign}{nano // 10**9}.{nano % 10**9:09d}"
 
 

@@ -9,8 +9,9 @@ from farthing.ledger.interval import DAY
 from farthing.ledger.money import MICRO, parse_micro
 from farthing.ledger.read_prices import mapping, parse_instant
 from farthing.model.ask import TEAM_PATTERN, TEAM_REFUSED
-from farthing.model.budget import MILLI_GPU_HOUR, ON_EXHAUSTED
+from farthing.model.budget import ON_EXHAUSTED
 from farthing.model.errors import InvalidError
+from farthing.model.quantity import MILLI_GPU_HOUR
 
 LARGEST: Final = 1_000_000_000 * MICRO
 """Of money and of hours: 64 bits hold the sums of many."""

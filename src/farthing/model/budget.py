@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, Literal, get_args
 
+from farthing.model.quantity import MILLI_GPU_HOUR
+
 OnExhausted = Literal["Warn", "Hold", "Stop"]
 """What an exhausted budget does: say so, hold new work, or hold new work and stop what runs."""
 
 ON_EXHAUSTED: Final[tuple[OnExhausted, ...]] = get_args(OnExhausted)
 
 MICRO: Final = 1_000_000
-MILLI_GPU_HOUR: Final = 3_600_000
 
 DEEPEST: Final = 64
 """Teams above one another; what goes on further is a circle."""

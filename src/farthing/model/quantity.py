@@ -19,6 +19,9 @@ Bytes = NewType("Bytes", int)
 
 MIB: Final = 1 << 20
 WHOLE_DEVICE: Final = MilliGpu(1000)
+MILLI_GPU_HOUR: Final = WHOLE_DEVICE * 3600
+"""A whole device for an hour, in thousandths of a device times seconds."""
+
 LARGEST: Final = (1 << 62) - 1
 """No amount may be larger: sums of a node's devices must fit 64 bits."""
 

@@ -15,6 +15,7 @@ from farthing.ledger.read_prices import parse_instant
 from farthing.ledger.span import days_of
 from farthing.ledger.statement import Statement
 from farthing.model.errors import InvalidError
+from farthing.model.quantity import MILLI_GPU_HOUR
 from farthing.server import paging
 from farthing.server.access import View, view
 from farthing.server.answers import Allocation, Allocations, Books, CostItem, Costs, Health, Idle, IdleItem, Prices
@@ -30,7 +31,6 @@ MOST_DAYS: Final = 1100
 
 BY: Final = ("team", "namespace", "workload", "model", "cluster", "isolation", "kind")
 
-_MILLI_GPU_HOUR: Final = 3_600_000
 _PROBLEM: Final[dict[str, Any]] = {"application/problem+json": {"schema": Problem.model_json_schema()}}
 _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     int(status): {"description": status.phrase, "content": _PROBLEM}
@@ -98,7 +98,7 @@ def costs(
             period=cost.names[0] if steps else None,
             cost=format_exact(cost.amount),
             not_settled=format_exact(cost.unsettled),
-            gpu_hours=round(cost.milli_gpu_seconds / _MILLI_GPU_HOUR, 6),
+            gpu_hours=round(cost.milli_gpu_seconds / MILLI_GPU_HOUR, 6),
             gib_hours=round(cost.mib_seconds / 1024 / 3600, 6),
         )
 
@@ -139,7 +139,7 @@ def idle(
             **dict(zip(fields, cost.names, strict=True)),
             cost=format_exact(cost.amount),
             not_settled=format_exact(cost.unsettled),
-            gpu_hours=round(cost.milli_gpu_seconds / _MILLI_GPU_HOUR, 6),
+            gpu_hours=round(cost.milli_gpu_seconds / MILLI_GPU_HOUR, 6),
         )
 
     cursors = Cursors("idle", first, last, sorted(named.items()))

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from farthing.ledger.budget import Account
 from farthing.ledger.interval import DAY
 from farthing.ledger.money import MICRO
+from farthing.model.quantity import MILLI_GPU_HOUR
 from farthing.store.ask import standing
 from farthing.store.budgets import accounts, read_budgets
 from farthing.store.ledger import Ledger, read_prices
@@ -30,8 +31,6 @@ _BY: Final = ("cluster", "team", "model")
 Left = Mapping[tuple[str, str, str], float]
 """What is left, by budget, team and unit."""
 
-_MILLI_GPU_HOUR: Final = 3_600_000
-
 
 def no_budgets() -> Left:
     """Where no budgets are kept."""
@@ -45,7 +44,7 @@ def budgets_left(ledger: Ledger, at: int) -> Left:
 
 
 def _left(found: Account) -> tuple[tuple[str, str, str], float]:
-    unit, size = ("GPU-hours", _MILLI_GPU_HOUR) if found.budget.of_time else (found.currency, MICRO)
+    unit, size = ("GPU-hours", MILLI_GPU_HOUR) if found.budget.of_time else (found.currency, MICRO)
     return (found.budget.name, found.budget.team, unit), (found.budget.limit - found.spent) / size
 
 

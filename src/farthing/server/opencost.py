@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse
 
 from farthing.ledger.money import MICRO, apportion
 from farthing.model.errors import FarthingError, InvalidError
+from farthing.model.quantity import MILLI_GPU_HOUR
 from farthing.server.access import View
 from farthing.server.context import Context, Here, Seen
 from farthing.server.opencost_terms import IDLE, Clause, Work, parse_aggregate, parse_filter, parse_window, sets_of
@@ -25,7 +26,6 @@ from farthing.store.so_far import Sums
 
 BY: Final = ("cluster", "namespace", "workload", "team", "kind")
 
-_MILLI_GPU_HOUR: Final = 3_600_000
 _NOTHING: Final = (
     *("cpuCores", "cpuCoreRequestAverage", "cpuCoreUsageAverage", "cpuCoreHours", "cpuCost", "cpuCostAdjustment"),
     *("cpuCostIdle", "networkTransferBytes", "networkReceiveBytes", "networkCost", "networkCrossZoneCost"),
@@ -135,7 +135,7 @@ class _Allocation:
         self.milli_gpu_seconds += numbers.milli_gpu_seconds
 
     def as_json(self, window: tuple[int, int]) -> dict[str, Any]:
-        hours = self.milli_gpu_seconds / _MILLI_GPU_HOUR
+        hours = self.milli_gpu_seconds / MILLI_GPU_HOUR
         properties = self._properties()
         return _json(self.name, properties, window, self.amounts, hours)
 

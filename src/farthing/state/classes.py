@@ -13,6 +13,7 @@ import numpy as np
 
 from farthing.model.quantity import WHOLE_DEVICE
 from farthing.model.team import OTHERS
+from farthing.state.cards import CARD, drawn
 from farthing.state.fleet import Fleet, Ints, model_name, names
 
 _REPELLING: Final = ("NoSchedule", "NoExecute")
@@ -67,10 +68,8 @@ def _classes(fleet: Fleet, named: tuple[str, ...]) -> Classes:
 
 def _part(fleet: Fleet, i: int) -> int:
     """The part of its physical device that device i takes: of the counters that it draws on, or by its profile."""
-    uses = fleet.consumes.get(i, ())
-    parts = [amount * WHOLE_DEVICE // size for counter, amount in uses if (size := int(fleet.counter_size[counter]))]
-    if parts:
-        return min(int(WHOLE_DEVICE), max(parts))
+    if fleet.consumes.get(i):
+        return min(int(WHOLE_DEVICE), drawn(fleet, i) * WHOLE_DEVICE // CARD)
     profile = fleet.attribute(i, fleet.profiles[fleet.devices[i].driver].profile) if fleet.partition[i] else None
     slices = str(profile).partition("g.")[0]
     return WHOLE_DEVICE * min(int(slices), MIG_SLICES) // MIG_SLICES if slices.isdecimal() else WHOLE_DEVICE

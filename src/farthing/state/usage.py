@@ -7,7 +7,6 @@ can drift. O(holders of what changed) per refresh.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
@@ -18,9 +17,6 @@ from farthing.state.snapshot import Free
 
 NOBODY = -1
 SEVERAL = -2
-
-CARD: Final = 1_000_000
-"""The compute of a card that is cut into partitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,35 +157,6 @@ def consumption(fleet: Fleet, i: int, result: Result) -> tuple[int, int]:
     profile = fleet.profiles[result.device.driver]
     consumed = dict(result.consumed)
     return consumed.get(profile.compute, compute), consumed.get(profile.memory, memory)
-
-
-def drawn(fleet: Fleet, i: int) -> int:
-    """The largest part of a counter that a device draws, in millionths, rounded down so that all fit the card.
-
-    Counters that differ by a number only (`memory-slice-0` and so on) are one: each is a place on the card.
-    """
-    series: dict[str, int] = defaultdict(int)
-    for counter, amount in fleet.consumes[i]:
-        series[_series(fleet.counters[counter][3])] += amount
-    sizes = _card_sizes(fleet, fleet.counters[fleet.consumes[i][0][0]][:3])
-    return max((CARD * amount // sizes[name] for name, amount in series.items() if sizes.get(name)), default=CARD)
-
-
-def _card_sizes(fleet: Fleet, card: tuple[str, ...]) -> dict[str, int]:
-    """How much a card has of each series of counters."""
-    key = ("card sizes", card)
-    if key not in fleet.memo:
-        sizes: dict[str, int] = defaultdict(int)
-        for (*owner, counter), size in zip(fleet.counters, fleet.counter_size, strict=True):
-            if tuple(owner) == card:
-                sizes[_series(counter)] += int(size)
-        fleet.memo[key] = dict(sizes)
-    found: dict[str, int] = fleet.memo[key]
-    return found
-
-
-def _series(counter: str) -> str:
-    return counter.rstrip("0123456789")
 
 
 def untouched(fleet: Fleet) -> Free:

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from farthing.decide.cycle import plan
-from farthing.model.budget import MICRO, MILLI_GPU_HOUR, Allowance, Budgets
+from farthing.model.budget import MICRO, Allowance, Budgets
 from farthing.model.plan import Hold, Place, Seen, Stop
+from farthing.model.quantity import MILLI_GPU_HOUR
 from farthing.model.reason import Why
+from farthing.state.cards import CARD
 from farthing.state.fork import Fork
-from farthing.state.usage import CARD
 from tests.builders import allocated, asking, device, newer, node, slice_of, world
 
 HOUR = 3600

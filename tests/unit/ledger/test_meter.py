@@ -21,7 +21,7 @@ from farthing.model.cluster import (
     Taint,
 )
 from farthing.model.plan import Gone, Listed, Seen
-from farthing.state.usage import CARD
+from farthing.state.cards import CARD
 from tests.builders import GIB, allocated, asking, device, newer, node, slice_of, world
 
 AT = 1000.0

@@ -12,7 +12,8 @@ from farthing.model.plan import Place
 from farthing.node.devices import Inventory
 from farthing.node.nvidia_profiles import Profile, partitions
 from farthing.node.slices import RICH, SETS, slices_of
-from farthing.state.usage import CARD
+from farthing.state.cards import CARD
+from farthing.state.classes import classes_of
 from tests.builders import asking, node, planned, snapshot
 
 
@@ -103,3 +104,15 @@ def test_a_partition_is_billed_for_what_it_takes_and_all_together_for_no_more_th
     parts = [part_of(fleet, Result("gpu", DeviceId(OWN_DRIVER, "n0", name), "")).compute for name in names]
     assert parts == [most] * len(names)
     assert sum(parts) <= CARD
+
+
+def test_quota_counts_a_partition_as_the_ledger_does():
+    _, slices = published()
+    fleet = snapshot(node(), *slices).fleet
+    milli = classes_of(fleet, ()).milli
+    for name, most in (
+        ("gpu-0-mig-1g5gb-19-0", 1000 // 7),
+        ("gpu-0-mig-3g20gb-9-4", 500),
+        ("gpu-0-mig-7g40gb-0-0", 1000),
+    ):
+        assert milli[fleet.device_index[DeviceId(OWN_DRIVER, "n0", name)]] == most
