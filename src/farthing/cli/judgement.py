@@ -6,7 +6,7 @@ from farthing.cli.look import Look, claims_of, is_ours
 from farthing.decide.cycle import plan
 from farthing.decide.draft import Draft
 from farthing.decide.explain import Exclusion, exclusions, why_not
-from farthing.decide.gang import gathering, starts_together
+from farthing.decide.gang import gathering, starting_gang
 from farthing.decide.line import in_line as line
 from farthing.decide.needs import Need, needs_of
 from farthing.decide.place import place
@@ -82,8 +82,9 @@ def _alone(draft: Draft, waiting: Waiting, needs: tuple[Need, ...]) -> tuple[Rea
     """A pod that a cycle leaves alone, since its claims are not made yet: what it would say if they were."""
     if not needs:
         return Reason(Why.CLAIM_PENDING, "kube-controller-manager has not made its claims yet"), False
-    if waiting.gang is not None and starts_together(waiting):
-        return gathering(waiting.gang), False
+    gang = starting_gang(waiting)
+    if gang is not None:
+        return gathering(gang), False
     found = place(draft, waiting.pod, needs, waiting.team)
     if found is None:
         return why_not(draft, waiting.pod, needs, waiting.team), False

@@ -9,7 +9,7 @@ from farthing.cli.render import Column, show_table
 from farthing.decide.governor import Governor
 from farthing.decide.needs import Need
 from farthing.decide.quota import Books
-from farthing.model.team import OTHERS, amount_text
+from farthing.model.team import amount_text, class_text
 from farthing.state.snapshot import Snapshot
 
 MOST_HOLDERS: Final = 5
@@ -98,10 +98,17 @@ def show_standings(out: Console, found: tuple[Standing, ...], holders: tuple[Hol
         show_table(
             out,
             _HOLDER,
-            [(h.team, _class(h), amount_text(h.what, h.used), amount_text(h.what, h.borrowed)) for h in holders],
+            [
+                (
+                    h.team,
+                    _class(h),
+                    amount_text(h.what, h.used),
+                    amount_text(h.what, h.borrowed),
+                )
+                for h in holders
+            ],
         )
 
 
 def _class(found: Standing | Holder) -> str:
-    name = "others" if found.device_class == OTHERS else found.device_class.upper()
-    return name if found.what == "compute" else f"{name} memory"
+    return class_text(found.what, found.device_class)

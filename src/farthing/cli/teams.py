@@ -18,7 +18,7 @@ from farthing.decide.governor import Governor
 from farthing.decide.needs import needs_lacking
 from farthing.decide.quota import Books
 from farthing.model.errors import NotFoundError
-from farthing.model.team import amount_text
+from farthing.model.team import amount_text, class_text
 from farthing.state.snapshot import Snapshot, Waiting
 from farthing.state.teams import Tree
 
@@ -224,7 +224,6 @@ def _amounts(use: ClassUse) -> tuple[str | Text, ...]:
     def text(amount: int) -> str:
         return amount_text(use.what, amount) if amount else "-"
 
-    name = "others" if use.device_class == "*" else use.device_class.upper()
     borrowed = Text(text(use.borrowed), "yellow" if use.borrowed else "")
-    unit = name if use.what == "compute" else f"{name} memory"
+    unit = class_text(use.what, use.device_class)
     return unit, text(use.guaranteed), text(use.used), borrowed, text(use.lent), text(use.fair), text(use.waiting)

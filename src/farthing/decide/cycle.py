@@ -20,8 +20,8 @@ from farthing.decide.barren import Barren
 from farthing.decide.budget import Purse
 from farthing.decide.domains import near
 from farthing.decide.draft import Draft
-from farthing.decide.gang import GATHER_SECONDS, Asking, by_gang, gathering, place_together, starters, starts_together
-from farthing.decide.governed import find, refusal, settle
+from farthing.decide.gang import GATHER_SECONDS, Asking, by_gang, gathering, place_together, starters, starting_gang
+from farthing.decide.governed import PASSING, find, refusal, settle
 from farthing.decide.governor import Governor
 from farthing.decide.grant import grant
 from farthing.decide.keep import all_kept, making_room, set_aside
@@ -32,7 +32,7 @@ from farthing.decide.order import in_order, under_way
 from farthing.decide.place import Placement
 from farthing.decide.release import held, node_of, releases
 from farthing.decide.soon import Soon
-from farthing.decide.turns import PASSING, Turns
+from farthing.decide.turns import Turns
 from farthing.model.ask import ask_of_template
 from farthing.model.cluster import Allocation, Claim, Key, Pod
 from farthing.model.plan import Effect, Hold, MakeTemplate, Place, Plan, Release, Ungate
@@ -72,8 +72,8 @@ def decide(snapshot: Snapshot) -> Decision:
     going_back = {effect.claim.key for effect in effects if isinstance(effect, Release)}
     cycle = _Cycle(snapshot)
     effects += cycle.purse.stops()
-    there = [w for w in snapshot.waiting if not any(claim.key in going_back for claim in w.claims)]
-    cycle.gangs = by_gang(in_order(w for w in there if w.gang is not None and starts_together(w)))
+    there = [w for w in snapshot.waiting if not (going_back and any(claim.key in going_back for claim in w.claims))]
+    cycle.gangs = by_gang(in_order(w for w in there if starting_gang(w) is not None))
     for waiting in in_order(w for w in there if w.pod.uid in cycle.kept):
         effects += cycle.decide(waiting)
     cycle.set_aside()
@@ -96,7 +96,7 @@ class _Cycle:
         self.templates = set(snapshot.templates)
         on_the_way = (claim for waiting in snapshot.waiting for claim in held(waiting))
         self.awaited = {node_of(snapshot.fleet, claim) for claim in on_the_way}
-        alone = tuple(waiting for waiting in snapshot.waiting if not starts_together(waiting))
+        alone = tuple(waiting for waiting in snapshot.waiting if starting_gang(waiting) is None)
         self.kept = all_kept(snapshot.fleet, alone, snapshot.at)
         self.placed: set[str] = set()
         self.gangs: dict[Key, list[Waiting]] = {}
@@ -123,7 +123,7 @@ class _Cycle:
 
     def _contends(self, waiting: Waiting) -> bool:
         """Whether it is ready to be placed, and only waits for its turn. Remembered while nothing changes."""
-        if waiting.gang is not None and starts_together(waiting):
+        if starting_gang(waiting) is not None:
             return self._front(waiting) is not None
         tree = self.governor.books.tree if self.governor else None
         known = waiting.memo.get("contends")
@@ -134,8 +134,8 @@ class _Cycle:
 
     def _front(self, waiting: Waiting) -> Waiting | None:
         """Who stands in line for all of a pod's gang; None where too few are ready, or it goes first anyhow."""
-        gang = waiting.gang
-        if gang is None or not starts_together(waiting):
+        gang = starting_gang(waiting)
+        if gang is None:
             return None
         if gang.key not in self.fronts:
             ready = [mate for mate in self.gangs.get(gang.key, ()) if self._is_ready(mate)]
@@ -149,8 +149,9 @@ class _Cycle:
 
     def _failure(self, waiting: Waiting) -> Reason | None:
         """Why an ask, or one just like it, found no place in this cycle."""
-        if waiting.gang is not None and starts_together(waiting):
-            return self.apart.get(waiting.gang.key)
+        gang = starting_gang(waiting)
+        if gang is not None:
+            return self.apart.get(gang.key)
         return self.refused.get(waiting.pod.uid) or self.failed.get(self._question(waiting, None))
 
     def _foregone(self, waiting: Waiting) -> Reason | None:
@@ -184,8 +185,9 @@ class _Cycle:
 
     def decide(self, waiting: Waiting) -> Iterator[Effect]:
         """The effects for one pod, in the steps of the recipe; for a whole gang, at the first of its pods."""
-        if waiting.gang is not None and starts_together(waiting):
-            yield from self._together(waiting.gang, self.gangs.pop(waiting.gang.key, []))
+        gang = starting_gang(waiting)
+        if gang is not None:
+            yield from self._together(gang, self.gangs.pop(gang.key, []))
         else:
             yield from self._alone(waiting)
 

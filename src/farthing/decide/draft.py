@@ -10,7 +10,7 @@ from farthing.decide.jit import engine
 from farthing.decide.needs import Need
 from farthing.decide.table import Table
 from farthing.model.cluster import Allocation, Pod
-from farthing.state.fleet import LEVEL_BIT, Fleet
+from farthing.state.fleet import LEVEL_BIT, Fleet, level_bit
 from farthing.state.mix import NOTHING, Typical
 from farthing.state.snapshot import Free, Snapshot
 from farthing.state.usage import NOBODY, consumption
@@ -125,7 +125,7 @@ class Draft:
     def hold(self, allocation: Allocation) -> None:
         """Take what an allocation takes of devices, as its claim holds it."""
         fleet, free = self.fleet, self.free
-        level = next((bit for name, bit in LEVEL_BIT.items() if name == allocation.isolation), LEVEL_BIT["shared"])
+        level = level_bit(allocation.isolation)
         for result in allocation.results:
             i = fleet.device_index.get(result.device)
             if i is None:

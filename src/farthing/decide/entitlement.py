@@ -31,7 +31,7 @@ def entitlements(books: Books, wanted: Wanted) -> list[list[int]]:
     tree = books.tree
     found = [[0] * len(tree.columns) for _ in tree.teams]
     for column in range(len(tree.columns)):
-        own = [own_use(books, n, column) + wanted.get(n, {}).get(column, 0) for n in range(len(tree.teams))]
+        own = [books.own(n, column) + wanted.get(n, {}).get(column, 0) for n in range(len(tree.teams))]
         for n, amount in enumerate(_entitled(tree, column, own)):
             found[n][column] = amount
     return found
@@ -83,16 +83,9 @@ def _round(rest: int, hungry: Sequence[Part]) -> int:
     return given
 
 
-def own_use(books: Books, n: int, column: int) -> int:
-    """What a team's own pods use: all that is counted for it, less what its children carried up."""
-    tree = books.tree
-    carried = sum(max(0, books.usage[c][column] - tree.local[c][column]) for c in tree.children[n])
-    return books.usage[n][column] - carried
-
-
 def use_in_all(books: Books, column: int) -> list[int]:
     """By team, what it and those below it use of a column, what they keep to themselves included."""
-    found = [own_use(books, n, column) for n in range(len(books.tree.teams))]
+    found = [books.own(n, column) for n in range(len(books.tree.teams))]
     for n in range(len(found) - 1, 0, -1):
         found[books.tree.parent[n]] += found[n]
     return found

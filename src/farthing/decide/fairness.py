@@ -44,12 +44,11 @@ def share(books: Books, past: Numbers, team: int) -> int:
 
 def own_share(books: Books, team: int) -> int:
     """The share of what a team of teams uses itself: beside its children it counts as one more of them, of weight 1."""
-    tree, own, has = books.tree, list(books.usage[team]), list(books.tree.subtree[team])
+    tree, has = books.tree, list(books.tree.subtree[team])
     for child in tree.children[team]:
         for column, local in enumerate(tree.local[child]):
-            own[column] -= max(0, books.usage[child][column] - local)
             has[column] -= tree.subtree[child][column] - local
-    return _dominant(tree, own, has, ())
+    return _dominant(tree, [books.own(team, column) for column in range(len(has))], has, ())
 
 
 def _dominant(tree: Tree, used: Sequence[int], has: Sequence[int], past: Sequence[int]) -> int:

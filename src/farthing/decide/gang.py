@@ -11,7 +11,7 @@ from typing import Final
 from farthing.decide.charge import charge_of
 from farthing.decide.domains import domains_of, places_to_try
 from farthing.decide.draft import Draft
-from farthing.decide.governed import find, refusal, settle
+from farthing.decide.governed import OF_QUOTA, PASSING, find, refusal, settle
 from farthing.decide.governor import Governor
 from farthing.decide.needs import Need
 from farthing.decide.place import Placement
@@ -23,10 +23,6 @@ from farthing.state.snapshot import Waiting
 
 GATHER_SECONDS: Final = 5.0
 """The pods of a gang are made one after the other; only so long after the latest are the others told that they wait."""
-
-_OF_QUOTA: Final = frozenset({Why.QUOTA_EXCEEDED, Why.QUEUED})
-
-_PASSING: Final = frozenset({Why.NO_CAPACITY, Why.NO_NODE_ROOM}) | _OF_QUOTA
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,20 +38,22 @@ class Asking:
     question: object
 
 
-def starts_together(waiting: Waiting) -> bool:
-    """Whether a pod that waits may only start together with others."""
+def starting_gang(waiting: Waiting) -> Gang | None:
+    """The gang with which a pod that waits may only start together; None where it may start alone."""
+    gang = waiting.gang
+    if gang is None or not waiting.pod.gated or not (gang.unseen or gang.lacking):
+        return None
     lacks = not waiting.complete or any(claim.ours and claim.allocation is None for claim in waiting.claims)
-    return (
-        waiting.pod.gated and lacks and waiting.gang is not None and (waiting.gang.unseen or bool(waiting.gang.lacking))
-    )
+    return gang if lacks else None
 
 
 def by_gang(ordered: Iterable[Waiting]) -> dict[Key, list[Waiting]]:
     """Those who start together, in their order."""
     found: dict[Key, list[Waiting]] = {}
     for waiting in ordered:
-        if waiting.gang is not None and starts_together(waiting):
-            found.setdefault(waiting.gang.key, []).append(waiting)
+        gang = starting_gang(waiting)
+        if gang is not None:
+            found.setdefault(gang.key, []).append(waiting)
     return found
 
 
@@ -66,15 +64,11 @@ def starters(gang: Gang, ready: Sequence[Waiting]) -> list[Waiting]:
     """
     lacking, found = gang.lacking, []
     for waiting in ready:
-        role = _role(waiting)
+        role = waiting.pod.role
         if lacking[role] > 0:
             lacking[role] -= 1
             found.append(waiting)
     return found if gang.begun or not lacking.total() else []
-
-
-def _role(waiting: Waiting) -> str:
-    return waiting.pod.gang.role if waiting.pod.gang is not None else ""
 
 
 def gathering(gang: Gang) -> Reason:
@@ -136,9 +130,9 @@ def _no_place(draft: Draft, asking: Sequence[Asking], placed: int, why: Reason |
     """Why there is no place for all: what no waiting can mend as it is, otherwise how far they came."""
     topology = asking[0].waiting.pod.topology
     level = topology.required if topology is not None else None
-    if why is not None and why.why not in _PASSING and not placed:
+    if why is not None and why.why not in PASSING and not placed:
         return why
-    name = why.why if why is not None and why.why in _OF_QUOTA else Why.GANG_WAITING
+    name = why.why if why is not None and why.why in OF_QUOTA else Why.GANG_WAITING
     together = f"{len(asking)} pods of its gang start together"
     if level is not None and not (domains_of(draft.fleet, level) >= 0).any():
         return Reason(Why.NODE_MISMATCH, f"{together} in one {level}, and no node says which {level} it is in")

@@ -1,14 +1,21 @@
 """Places and refusals with quota in view; where nothing is governed, just as `place` and `explain` have them."""
 
+from typing import Final
+
 from farthing.decide.charge import charge_of
 from farthing.decide.draft import Draft
 from farthing.decide.explain import never, why_not
 from farthing.decide.governor import Governor
 from farthing.decide.needs import needs_lacking
 from farthing.decide.place import Placement, place
-from farthing.model.reason import Reason
+from farthing.model.reason import Reason, Why
 from farthing.state.fleet import Bools
 from farthing.state.snapshot import Waiting
+
+OF_QUOTA: Final = frozenset({Why.QUOTA_EXCEEDED, Why.QUEUED})
+
+PASSING: Final = frozenset({Why.NO_CAPACITY, Why.NO_NODE_ROOM, Why.GANG_WAITING}) | OF_QUOTA
+"""Reasons that pass when others end: only for these is anything held up or kept."""
 
 
 def find(governor: Governor | None, draft: Draft, waiting: Waiting, within: Bools | None = None) -> Placement | None:

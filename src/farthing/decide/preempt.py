@@ -174,7 +174,7 @@ def _split(gang: Gang, mates: list[Resident]) -> Iterator[tuple[Resident, ...]]:
     spare = {role.name: gang.started[role.name] - role.least for role in gang.roles}
     core = []
     for mate in sorted(mates, key=lambda one: (-one.pod.created, one.pod.key)):
-        role = mate.pod.gang.role if mate.pod.gang is not None else ""
+        role = mate.pod.role
         if spare.get(role, 0) > 0:
             spare[role] -= 1
             yield (mate,)

@@ -65,6 +65,12 @@ class Books:
         tree, used = self.tree, self.usage[team][column]
         return max(0, tree.subtree[team][column] - max(used, tree.local[team][column]))
 
+    def own(self, team: int, column: int) -> int:
+        """What a team's own pods use: all that is counted for it, less what its children carried up."""
+        usage, local = self.usage, self.tree.local
+        carried = sum(max(0, usage[c][column] - local[c][column]) for c in self.tree.children[team])
+        return usage[team][column] - carried
+
     def allows(self, team: int, charge: Charge) -> bool:
         """Whether a team may take this."""
         return self.compute(charge) <= self.below_maximum(team) and all(

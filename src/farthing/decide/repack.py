@@ -9,7 +9,7 @@ from typing import Final
 
 from farthing.decide.cycle import plan
 from farthing.decide.draft import Draft
-from farthing.decide.gang import starts_together
+from farthing.decide.gang import starting_gang
 from farthing.decide.governor import Governor
 from farthing.decide.keep import all_kept, set_aside
 from farthing.decide.movable import may_move
@@ -100,7 +100,7 @@ def _wants_room(snapshot: Snapshot, waiting: Waiting) -> bool:
     pod, ours = waiting.pod, [claim for claim in waiting.claims if claim.ours]
     ready = waiting.complete and bool(ours) and not any(claim.allocation or claim.unsupported for claim in ours)
     kept = all_kept(snapshot.fleet, (waiting,), snapshot.at)
-    return ready and not pod.fault and not pod.blocked and not kept and not starts_together(waiting)
+    return ready and not pod.fault and not pod.blocked and not kept and starting_gang(waiting) is None
 
 
 def _left(budget: Budget, spent: list[Proposal]) -> Budget:

@@ -17,7 +17,8 @@ from farthing.decide.charge import times
 from farthing.decide.draft import Draft
 from farthing.decide.fairness import Line, queues_of
 from farthing.decide.fit import able, eligible
-from farthing.decide.gang import starts_together
+from farthing.decide.gang import starting_gang
+from farthing.decide.governed import PASSING
 from farthing.decide.governor import Governor
 from farthing.decide.needs import needs_lacking
 from farthing.decide.nodes import allowed
@@ -26,9 +27,6 @@ from farthing.decide.quota import Charge
 from farthing.model.reason import Reason, Why
 from farthing.model.team import Queueing
 from farthing.state.snapshot import Snapshot, Waiting
-
-PASSING: Final = frozenset({Why.NO_CAPACITY, Why.NO_NODE_ROOM, Why.QUOTA_EXCEEDED, Why.QUEUED, Why.GANG_WAITING})
-"""Reasons that pass when others end: only for these is anything held up or kept."""
 
 COUNTED: Final = 100
 """Places in line are told up to here; further back everything changes too often to be told."""
@@ -72,9 +70,8 @@ class Turns:
     def _costs(self, team: int, waiting: Waiting) -> tuple[Charge, ...]:
         """What an ask costs; one that stands for a gang, what all of it does."""
         found = self.governor.charges(team, needs_lacking(waiting))
-        if waiting.gang is None or not starts_together(waiting):
-            return found
-        return tuple(times(waiting.gang.lacking.total(), charge) for charge in found)
+        gang = starting_gang(waiting)
+        return found if gang is None else tuple(times(gang.lacking.total(), charge) for charge in found)
 
     # Those who wait -----------------------------------------------------------------------------------------------
 
@@ -86,7 +83,9 @@ class Turns:
         if waiting.pod.uid in self.kept or self.governor.hopeless(team, needs_lacking(waiting)):
             return
         aged = (
-            not self.keeping and not starts_together(waiting) and self.snapshot.at - waiting.pod.created >= AGED_SECONDS
+            not self.keeping
+            and starting_gang(waiting) is None
+            and self.snapshot.at - waiting.pod.created >= AGED_SECONDS
         )
         if within or aged:
             self.governor.books.take(team, charge)

@@ -13,7 +13,7 @@ import msgspec
 
 from farthing.kube import wire
 from farthing.kube.gangs import gang_of
-from farthing.kube.owners import controller, labels, owners
+from farthing.kube.owners import controller, controlling, labels, owners
 from farthing.kube.share import ask_of_share, is_share
 from farthing.model import cluster as model
 from farthing.model.ask import (
@@ -128,6 +128,7 @@ def pod(seen: wire.Pod) -> model.Pod:
     verdict = conditions.get(PLACED_CONDITION)
     annotations = meta.annotations or {}
     hints, fault = _hints(annotations)
+    owner = controlling(meta)
     gang, topology, unclear = gang_of(meta)
     qos, unsafe = _qos(annotations)
     gates = {gate.name for gate in spec.scheduling_gates or ()}
@@ -154,7 +155,7 @@ def pod(seen: wire.Pod) -> model.Pod:
         placed=verdict is not None and verdict.status == "True",
         fault=fault or unclear or unsafe,
         duration=hints.get(DURATION),
-        owner=next((model.Owner(o.kind, o.name, o.uid) for o in meta.owner_references or () if o.controller), None),
+        owner=model.Owner(owner.kind, owner.name, owner.uid) if owner is not None else None,
         movable=bool(hints.get(MOVE)),
         grace=30 if spec.termination_grace_period_seconds is None else spec.termination_grace_period_seconds,
         started=instant(status.start_time) if status.start_time else None,

@@ -23,6 +23,7 @@ from typing import Any, Final
 import msgspec
 
 from farthing.kube import wire
+from farthing.kube.owners import controlling
 from farthing.model.cluster import Key
 from farthing.model.errors import InvalidError
 from farthing.model.gang import (
@@ -55,7 +56,7 @@ def gang_of(meta: wire.Meta) -> tuple[Member | None, Topology | None, str]:
 
 
 def _member(meta: wire.Meta, said: Mapping[str, str]) -> Member | None:
-    owner = next((o for o in meta.owner_references or () if o.controller), None)
+    owner = controlling(meta)
     named = parse_name(said[GANG_NAME]) if GANG_NAME in said else ""
     if GANG not in said:
         return _by_maker(owner, meta.labels or {}) if owner is not None and not named else None

@@ -48,7 +48,13 @@ def _one(found: tuple[str, ...]) -> tuple[str, ...]:
 
 def controller(meta: wire.Meta) -> str:
     """The controller of an object as Kind/name; empty where it has none."""
-    return next((f"{owner.kind}/{owner.name}" for owner in meta.owner_references or () if owner.controller), "")
+    owner = controlling(meta)
+    return f"{owner.kind}/{owner.name}" if owner is not None else ""
+
+
+def controlling(meta: wire.Meta) -> wire.OwnerReference | None:
+    """The owner that controls an object; None where it has none."""
+    return next((owner for owner in meta.owner_references or () if owner.controller), None)
 
 
 _MADE: Final = ("job-name", "controller-uid", "controller-revision-hash", "pod-template-generation", *_HASHES)

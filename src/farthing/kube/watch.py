@@ -26,19 +26,24 @@ _log = structlog.get_logger(__name__)
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 15.0
 
 
-class _EventMeta(msgspec.Struct, rename="camel", gc=False):
+class EventMeta(msgspec.Struct, rename="camel", gc=False):
+    """What an object is called, and its version."""
+
     name: str = ""
     namespace: str = ""
+    uid: str = ""
     resource_version: str = "0"
 
 
 class _EventObject(msgspec.Struct, gc=False):
-    metadata: _EventMeta = msgspec.field(default_factory=_EventMeta)
+    metadata: EventMeta = msgspec.field(default_factory=EventMeta)
     code: int = 0
     message: str = ""
 
 
-class _Event(msgspec.Struct, gc=False):
+class Event(msgspec.Struct, gc=False):
+    """One line of a watch, its object not decoded yet."""
+
     type: str
     object: msgspec.Raw
 
@@ -47,10 +52,10 @@ class RawList(msgspec.Struct):
     """A list whose items are not decoded yet."""
 
     items: list[msgspec.Raw] = []
-    metadata: _EventMeta = msgspec.field(default_factory=_EventMeta)
+    metadata: EventMeta = msgspec.field(default_factory=EventMeta)
 
 
-_decode_event = msgspec.json.Decoder(_Event).decode
+_decode_event = msgspec.json.Decoder(Event).decode
 _decode_object = msgspec.json.Decoder(_EventObject).decode
 read_list = msgspec.json.Decoder(RawList).decode
 
@@ -155,14 +160,20 @@ async def list_into(connection: Connection, resource: Resource, inbox: Inbox) ->
     return version
 
 
-def _next_version(resource: Resource, line: bytes, version: str, inbox: Inbox) -> str:
-    """Pass one line of a watch on; the version to resume from after it."""
+def read_event(line: bytes) -> tuple[Event, EventMeta]:
+    """One line of a watch, and what its object is called. ExpiredError or TransientError where it ends the watch."""
     event = _decode_event(line)
     found = _decode_object(event.object)
     if event.type == "ERROR":
         if found.code == 410:
             raise ExpiredError(found.message)
         raise TransientError(found.message)
+    return event, found.metadata
+
+
+def _next_version(resource: Resource, line: bytes, version: str, inbox: Inbox) -> str:
+    """Pass one line of a watch on; the version to resume from after it."""
+    event, meta = read_event(line)
     if event.type != "BOOKMARK":
         inbox.put(resource, line)
-    return found.metadata.resource_version or version
+    return meta.resource_version or version

@@ -127,6 +127,12 @@ def entry_of(rated: Rated, cause: str = "") -> Entry:
     )
 
 
+def charged(rated: Rated | None) -> Iterator[Movement]:
+    """What would be charged by what is written for it; nothing where the device was not there."""
+    postings = entry_of(rated).postings if rated else ()
+    return (moved for posting in postings for moved in movements(posting))
+
+
 def _postings(cluster: str, charge: Charge) -> Iterator[Posting]:
     interval = charge.interval
     if interval is None:

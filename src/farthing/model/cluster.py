@@ -413,6 +413,11 @@ class Pod:
         return self.verdict is not None and self.verdict.why is Why.PREEMPTED and not self.over
 
     @property
+    def role(self) -> str:
+        """Its part in its gang; empty where it has none."""
+        return self.gang.role if self.gang is not None else ""
+
+    @property
     def waits(self) -> bool:
         """True while it has no node and may still get one."""
         return not (self.node or self.over or self.deleting)

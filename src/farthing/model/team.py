@@ -15,6 +15,12 @@ def amount_text(what: str, amount: int) -> str:
     return f"{amount / (1 << 30):g} GiB" if what == "memory" else f"{amount / 1000:g}"
 
 
+def class_text(what: str, device_class: str) -> str:
+    """A device class, or its memory, for people."""
+    name = "others" if device_class == OTHERS else device_class.upper()
+    return f"{name} memory" if what == "memory" else name
+
+
 class Queueing(StrEnum):
     """How a team's own asks wait for each other."""
 

@@ -6,26 +6,23 @@ from farthing.model.cluster import Key
 
 
 @dataclass(frozen=True, slots=True)
-class BudgetObject:
+class _Written:
+    name: str
+    version: int = field(compare=False)
+    spec: str
+
+    @property
+    def key(self) -> Key:
+        return Key("", self.name)
+
+
+class BudgetObject(_Written):
     """A Budget."""
 
-    name: str
-    version: int = field(compare=False)
-    spec: str
-
-    @property
-    def key(self) -> Key:
-        return Key("", self.name)
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PriceBookObject:
+class PriceBookObject(_Written):
     """A PriceBook."""
 
-    name: str
-    version: int = field(compare=False)
-    spec: str
-
-    @property
-    def key(self) -> Key:
-        return Key("", self.name)
+    __slots__ = ()

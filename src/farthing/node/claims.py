@@ -6,14 +6,15 @@ at now: what was allocated before, and what a silent watch may have missed, is a
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import structlog
 
-from farthing.kube.connection import Connection
+from farthing.kube.connection import Connection, Json
 from farthing.kube.resources import CLAIMS
-from farthing.model.errors import ExpiredError, FarthingError, TransientError
+from farthing.kube.watch import EventMeta, read_event
+from farthing.model.errors import ExpiredError, FarthingError
 from farthing.node.share import ClaimName
 
 _log = structlog.get_logger(__name__)
@@ -23,36 +24,14 @@ TRUST_SECONDS: Final = 90.0
 
 _AGAIN_SECONDS: Final = 5.0
 
-Json = dict[str, Any]
-
-
-class _Meta(msgspec.Struct, rename="camel", gc=False):
-    namespace: str = ""
-    name: str = ""
-    uid: str = ""
-    resource_version: str = ""
-
-
-class _Object(msgspec.Struct, gc=False):
-    metadata: _Meta = msgspec.field(default_factory=_Meta)
-    code: int = 0
-    message: str = ""
-
-
-class _Event(msgspec.Struct, gc=False):
-    type: str
-    object: msgspec.Raw
-
 
 class _Claim(msgspec.Struct, gc=False):
     """What is kept of a claim."""
 
-    metadata: _Meta
+    metadata: EventMeta
     status: Json | None = None
 
 
-_event = msgspec.json.Decoder(_Event).decode
-_object = msgspec.json.Decoder(_Object).decode
 _claim = msgspec.json.Decoder(_Claim).decode
 
 
@@ -97,16 +76,13 @@ class ClaimWatch:
 
     def take(self, line: bytes) -> str:
         """Believe one line of the watch; the version that it is of."""
-        event = _event(line)
-        found = _object(event.object)
-        if event.type == "ERROR":
-            raise (ExpiredError if found.code == 410 else TransientError)(found.message)
+        event, meta = read_event(line)
         self._heard = self._steady()
         if event.type != "DELETED" and self._mark in bytes(event.object):
-            self._known[found.metadata.uid] = _claim(event.object)
+            self._known[meta.uid] = _claim(event.object)
         else:
-            self._known.pop(found.metadata.uid, None)
-        return found.metadata.resource_version
+            self._known.pop(meta.uid, None)
+        return meta.resource_version
 
     async def _now(self) -> str:
         page = await self._connection.get(CLAIMS.path, {"limit": "1"})

@@ -98,7 +98,7 @@ def costs(
             period=cost.names[0] if steps else None,
             cost=format_exact(cost.amount),
             not_settled=format_exact(cost.unsettled),
-            gpu_hours=round(cost.milli_gpu_seconds / MILLI_GPU_HOUR, 6),
+            gpu_hours=_gpu_hours(cost),
             gib_hours=round(cost.mib_seconds / 1024 / 3600, 6),
         )
 
@@ -139,7 +139,7 @@ def idle(
             **dict(zip(fields, cost.names, strict=True)),
             cost=format_exact(cost.amount),
             not_settled=format_exact(cost.unsettled),
-            gpu_hours=round(cost.milli_gpu_seconds / MILLI_GPU_HOUR, 6),
+            gpu_hours=_gpu_hours(cost),
         )
 
     cursors = Cursors("idle", first, last, sorted(named.items()))
@@ -206,6 +206,10 @@ def prices(context: Here, _: Asker) -> list[Prices]:
 # Helpers ----------------------------------------------------------------------------------------------------------
 
 ItemType = TypeVar("ItemType", bound=BaseModel)
+
+
+def _gpu_hours(cost: Cost) -> float:
+    return round(cost.milli_gpu_seconds / MILLI_GPU_HOUR, 6)
 
 
 def _fields(by: str) -> tuple[str, ...]:

@@ -37,6 +37,11 @@ LEVEL_BIT: Final = {level: 1 << i for i, level in enumerate(ISOLATIONS)}
 _LEVEL_ATTRIBUTE: Final = {level: f"isolation{level.capitalize()}" for level in ISOLATIONS}
 
 
+def level_bit(isolation: str) -> int:
+    """The bit of a level; that of `shared` where none is said, or one that nobody knows."""
+    return next((bit for level, bit in LEVEL_BIT.items() if level == isolation), LEVEL_BIT["shared"])
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Fleet:
     """Columns of nodes and devices.

@@ -89,7 +89,7 @@ def gang_of(pod: Pod, member: Member, group: Group | None, mates: Iterable[Pod],
     started, waiting = Counter[str](), Counter[str]()
     nodes, newest = set(), 0.0
     for mate in mates:
-        role = mate.gang.role if mate.gang is not None and member.size is None else ""
+        role = mate.role if member.size is None else ""
         if mate.deleting or (mate.over and not mate.succeeded) or (group is not None and role not in names):
             continue
         newest = max(newest, mate.created)

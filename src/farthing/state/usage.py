@@ -12,7 +12,7 @@ import numpy as np
 
 from farthing.model.cluster import Allocation, DeviceId, Key, Pod, Result
 from farthing.state.classes import Classes, part_of
-from farthing.state.fleet import LEVEL_BIT, Fleet
+from farthing.state.fleet import Fleet, level_bit
 from farthing.state.snapshot import Free
 
 NOBODY = -1
@@ -111,7 +111,7 @@ class Usage:
             taken = consumption(fleet, i, share.result)
             compute += taken[0]
             memory += taken[1]
-            mode |= LEVEL_BIT.get(share.isolation, LEVEL_BIT["shared"])  # type: ignore[call-overload]
+            mode |= level_bit(share.isolation)
             teams.add(self.teams.setdefault(share.team, len(self.teams)))
         free.compute[i] = fleet.compute[i] - compute
         free.memory[i] = fleet.memory[i] - memory

@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, delete, func, insert, select
 
 from farthing.ledger.budget import WINDOWS, Account, Budget, Sum, account
-from farthing.ledger.entry import entry_of, movements
+from farthing.ledger.entry import charged
 from farthing.ledger.interval import DAY
 from farthing.ledger.price import Prices, UnpricedError
 from farthing.ledger.rate import rate
@@ -143,6 +143,5 @@ class _Asked:
             except UnpricedError as error:
                 self.unpriced.add(f"{device}: {error}")
                 continue
-            for posting in entry_of(rated).postings if rated else ():
-                for moved in movements(posting):
-                    total[moved.team] = total[moved.team].plus(Sum(moved.amount, moved.milli_gpu_seconds))
+            for moved in charged(rated):
+                total[moved.team] = total[moved.team].plus(Sum(moved.amount, moved.milli_gpu_seconds))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from farthing.ledger.entry import entry_of, movements
+from farthing.ledger.entry import charged
 from farthing.ledger.interval import Interval, Supply
 from farthing.ledger.money import HOUR
 from farthing.ledger.price import Prices, UnpricedError
@@ -49,13 +49,12 @@ def look(connection: Connection, prices: Prices, cluster: str) -> Now:
         except UnpricedError:
             unpriced += 1
             continue
-        for posting in entry_of(rated).postings if rated else ():
-            for moved in movements(posting):
-                found = held[moved.team or f"({moved.kind})", rated.model if rated else ""]
-                found.cost += moved.amount
-                found.milli_gpus += moved.milli_gpu_seconds // HOUR
-                found.mib += moved.mib_seconds // HOUR
-                found.shares += moved.kind == "share"
+        for moved in charged(rated):
+            found = held[moved.team or f"({moved.kind})", rated.model if rated else ""]
+            found.cost += moved.amount
+            found.milli_gpus += moved.milli_gpu_seconds // HOUR
+            found.mib += moved.mib_seconds // HOUR
+            found.shares += moved.kind == "share"
     return Now(dict(held), unpriced)
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from cachetools import TTLCache
 from sqlalchemy import Connection
 
-from farthing.ledger.entry import entry_of, movements
+from farthing.ledger.entry import charged
 from farthing.ledger.interval import DAY
 from farthing.ledger.price import Prices, UnpricedError
 from farthing.ledger.rate import rate
@@ -59,8 +59,7 @@ def rate_stretch(connection: Connection, prices: Prices, cluster: str, start: in
         except UnpricedError as error:
             unpriced.add(f"{device}: {error}")
             continue
-        postings = entry_of(rated).postings if rated else ()
-        for moved in (moved for posting in postings for moved in movements(posting)):
+        for moved in charged(rated):
             named = (moved.kind, moved.team, moved.namespace, moved.workload, moved.isolation)
             found = sums[Line(start // DAY, cluster, rated.model if rated else "", *named)]
             for i, number in enumerate((moved.amount, moved.milli_gpu_seconds, moved.mib_seconds)):
