@@ -109,7 +109,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("cluster", "device", "start", "claim", "share"),
         sqlite_with_rowid=False,
     )
-    op.create_index("intervals_by_end", "intervals", ["end", "cluster", "device"], unique=False)
     op.create_table(
         "periods",
         sa.Column("period", sa.Text(), nullable=False),
