@@ -28,10 +28,14 @@ def apportion(total: int, weights: Sequence[int]) -> list[int]:
     whole = sum(weights)
     parts = [total * weight // whole for weight in weights]
     short = total - sum(parts)
-    if short:
-        by_remainder = sorted(range(len(weights)), key=lambda i: (-(total * weights[i] % whole), i))
-        for i in by_remainder[:short]:
-            parts[i] += 1
+    if short == 0:
+        return parts
+    rests = [total * weight % whole for weight in weights]
+    if short == 1:  # what mostly happens, and this is done for every share and piece of time
+        parts[rests.index(max(rests))] += 1
+        return parts
+    for i in sorted(range(len(weights)), key=lambda i: (-rests[i], i))[:short]:
+        parts[i] += 1
     return parts
 
 

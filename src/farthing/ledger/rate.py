@@ -9,10 +9,12 @@ to more than the device (shares that want much of different things), all are red
 stranded takes of what the shares leave; idle is the rest. GPU time is shared out by the same rule.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Literal
+from math import gcd
+from typing import Final, Literal, NamedTuple
 
 from farthing.ledger.interval import USES, Interval, IntervalId, Supply
 from farthing.ledger.money import MICRO, accrued, apportion
@@ -20,6 +22,12 @@ from farthing.ledger.price import PriceBook, Prices
 from farthing.model.quantity import MIB
 
 Kind = Literal["share", "reserved", "stranded", "idle"]
+
+_MOST_MIB: Final = 1 << 30
+"""A PiB. A driver that says that a device has more is wrong, and sums of a day must fit the database."""
+
+_IDLE: Final = -1
+"""The place of what is idle among the sums; intervals have theirs in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,45 +72,59 @@ class _Sum:
     mib: int = 0
 
 
+class _Part(NamedTuple):
+    """What an interval wants of a device while it lasts: `weight` of the device's, and MiB."""
+
+    place: int
+    start: int
+    end: int
+    weight: int
+    mib: int
+    interval: Interval
+
+
 @dataclass(slots=True)
 class _Account:
-    """One device's rating while it grows."""
+    """One device's rating while it grows. Months have millions of pieces of time, so this is written to be quick."""
 
-    sums: dict[IntervalId | None, _Sum] = field(default_factory=dict)
+    sums: dict[int, _Sum] = field(default_factory=dict)
     cost: int = 0
     books: set[int] = field(default_factory=set)
 
-    def add(self, held: Sequence[Interval], supply: Supply, piece: tuple[int, int, int, PriceBook]) -> None:
-        """Share out a piece of time in which nothing changes."""
+    def add(self, held: Sequence[_Part], whole: tuple[int, int], piece: tuple[int, int, int, PriceBook]) -> None:
+        """Share out a piece of time in which nothing changes; `whole` is the device's weight and MiB."""
         start, end, rate, book = piece
         cost, seconds = accrued(rate, start, end), end - start
         self.cost += cost
         self.books.add(book.version)
-        weights = _weights(held, supply)
+        left, mib_left = whole
+        weights = []
+        for _, _, _, wanted, _, interval in held:
+            weight = wanted if interval.use == "share" else min(wanted, left)
+            left = max(0, left - weight)
+            weights.append(weight)
+        weights.append(left)
         amounts, millis = apportion(cost, weights), apportion(1000 * seconds, weights)
-        mib_left = supply.memory // MIB
-        for interval, amount, milli in zip(held, amounts, millis, strict=False):
-            found = self._sum(interval.use, interval)
-            mib = interval.memory // MIB if interval.use == "share" else min(interval.memory // MIB, mib_left)
+        for i, (place, _, _, _, mib, interval) in enumerate(held):
+            found = self.sums.get(place)
+            if found is None:
+                found = self.sums[place] = _Sum(interval.use, interval)
+            if interval.use != "share":
+                mib = min(mib, mib_left)  # noqa: PLW2901 -- of what is left only
+            elif book.isolation and (factor := book.factor(interval.isolation)) != MICRO:
+                found.adjustment += amounts[i] * (factor - MICRO) // MICRO
             mib_left = max(0, mib_left - mib)
-            found.amount += amount
+            found.amount += amounts[i]
             found.seconds += seconds
-            found.milli += milli
+            found.milli += millis[i]
             found.mib += mib * seconds
-            if interval.use == "share" and (factor := book.factor(interval.isolation)) != MICRO:
-                found.adjustment += amount * (factor - MICRO) // MICRO
-        idle = self._sum("idle", None)
+        idle = self.sums.get(_IDLE)
+        if idle is None:
+            idle = self.sums[_IDLE] = _Sum("idle", None)
         idle.amount += amounts[-1]
         idle.seconds += seconds
         idle.milli += millis[-1]
         idle.mib += mib_left * seconds
-
-    def _sum(self, kind: Kind, interval: Interval | None) -> _Sum:
-        key = interval.id if interval else None
-        found = self.sums.get(key)
-        if found is None:
-            found = self.sums[key] = _Sum(kind, interval)
-        return found
 
 
 def rate(
@@ -118,10 +140,11 @@ def rate(
     ordered = sorted((i for i in intervals if i.start < end and (i.end is None or i.end > start)), key=_order)
     cuts = sorted({cut for i in ordered for cut in (i.start, i.end) if cut is not None and start < cut < end})
     for begin, until, supply in supplied(supplies, start, end):
-        for piece in prices.rates(supply, begin, until):
-            for a, b in _cut(piece[0], piece[1], cuts):
-                held = [i for i in ordered if i.start <= a and (i.end is None or i.end >= b)]
-                account.add(held, supply, (a, b, *piece[2:]))
+        parts, whole = _parts(ordered, supply, end)
+        for first, after, hourly, book in prices.rates(supply, begin, until):
+            for a, b in _cut(first, after, cuts):
+                held = [part for part in parts if part[1] <= a and part[2] >= b]
+                account.add(held, whole, (a, b, hourly, book))
     if not account.sums:
         return None
     last = max(supplies, key=lambda supply: supply.start)
@@ -146,24 +169,35 @@ def _order(interval: Interval) -> tuple[int, IntervalId]:
 
 
 def _cut(start: int, end: int, cuts: Sequence[int]) -> Iterator[tuple[int, int]]:
-    inner = [cut for cut in cuts if start < cut < end]
+    inner = cuts[bisect_right(cuts, start) : bisect_left(cuts, end)]
     return zip([start, *inner], [*inner, end], strict=True)
 
 
-def _weights(held: Sequence[Interval], supply: Supply) -> list[int]:
-    """What each interval weighs, and last what is idle; together the device, or more where shares want more."""
+def _parts(ordered: Sequence[Interval], supply: Supply, end: int) -> tuple[list[_Part], tuple[int, int]]:
+    """What each interval wants of the device, and what the device is: weights have no common divisor, to be small."""
     whole = (supply.compute or 1) * (supply.memory or 1)
-    left = whole
-    weights = []
-    for interval in held:
-        wanted = _dominant(interval, supply, whole)
-        weight = wanted if interval.use == "share" else min(wanted, left)
-        left = max(0, left - weight)
-        weights.append(weight)
-    return [*weights, left]
+    wanted = [dominant(interval, supply, whole) for interval in ordered]
+    unit = gcd(whole, *wanted)
+    parts = [
+        _Part(
+            i,
+            interval.start,
+            end if interval.end is None else interval.end,
+            weight // unit,
+            mib_of(interval),
+            interval,
+        )
+        for i, (interval, weight) in enumerate(zip(ordered, wanted, strict=True))
+    ]
+    return parts, (whole // unit, mib_of(supply))
 
 
-def _dominant(interval: Interval, supply: Supply, whole: int) -> int:
+def mib_of(thing: Interval | Supply) -> int:
+    """Its memory in MiB, as far as it can be believed."""
+    return min(thing.memory // MIB, _MOST_MIB)
+
+
+def dominant(interval: Interval, supply: Supply, whole: int) -> int:
     """The larger of an interval's parts of compute and memory, as parts of `whole`; all where the device says none."""
     if not (supply.compute or supply.memory):
         return whole

@@ -6,15 +6,16 @@ is a reversal. What is about a closed period is posted in the first open one aft
 
 from collections import defaultdict
 from collections.abc import Mapping
+from operator import add as add_up
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, select
 
 from farthing.ledger.entry import Entry, movements, reversal
 from farthing.ledger.period import next_period, period_of
 from farthing.store.rows import Row, entry_of, posting_rows
 from farthing.store.schema import daily, entries, periods, postings
-from farthing.store.upsert import add
+from farthing.store.upsert import add, append
 
 
 class Writer:
@@ -24,8 +25,8 @@ class Writer:
         self._connection = connection
         self._closed = set(connection.scalars(select(periods.c.period)))
         self._next = (connection.scalar(select(func.max(entries.c.id))) or 0) + 1
-        self._entries: list[dict[str, Any]] = []
-        self._postings: list[dict[str, Any]] = []
+        self._entries: list[tuple[Any, ...]] = []
+        self._postings: list[tuple[Any, ...]] = []
         self._daily: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
 
     def post(self, wanted: Mapping[str, Entry | None]) -> int:
@@ -48,31 +49,15 @@ class Writer:
     def _write(self, entry: Entry, revision: int, reverses: int | None = None) -> None:
         number, self._next = self._next, self._next + 1
         period = self._period(entry.day)
+        about = (entry.cluster, entry.device, entry.model, entry.day, period)
         self._postings += posting_rows(entry, number)
         self._entries.append(
-            {
-                "id": number,
-                "kind": entry.kind,
-                "subject": entry.subject,
-                "revision": revision,
-                "reverses": reverses,
-                "cluster": entry.cluster,
-                "device": entry.device,
-                "model": entry.model,
-                "day": entry.day,
-                "period": period,
-                "capacity": entry.capacity,
-                "cause": entry.cause,
-                "digest": entry.digest,
-            }
+            (number, entry.kind, entry.subject, revision, reverses, *about, entry.capacity, entry.cause, entry.digest)
         )
         for posting in entry.postings:
-            for moved in movements(posting):
-                kind, team, namespace, workload, isolation, *numbers = moved
+            for kind, team, namespace, workload, isolation, *numbers in movements(posting):
                 key = (period, team, entry.day, kind, entry.cluster, namespace, workload, entry.model, isolation)
-                sums = self._daily[key]
-                for i, number in enumerate(numbers):
-                    sums[i] += number
+                self._daily[key] = list(map(add_up, self._daily[key], numbers))
 
     def _period(self, day: int) -> str:
         period = period_of(day)
@@ -83,10 +68,8 @@ class Writer:
     def flush(self) -> None:
         """Write it all: postings first, since an entry is checked against them when it comes."""
         names = [column.name for column in daily.columns]
-        if self._postings:
-            self._connection.execute(insert(postings), self._postings)
-        if self._entries:
-            self._connection.execute(insert(entries), self._entries)
+        append(self._connection, postings, self._postings)
+        append(self._connection, entries, self._entries)
         add(self._connection, daily, [dict(zip(names, (*k, *v), strict=True)) for k, v in self._daily.items()])
         self._entries, self._postings = [], []
         self._daily.clear()

@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any, Final
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -135,6 +136,8 @@ def translated() -> Iterator[None]:
     """The database's errors in our words: what may pass is Transient, what broke a rule is a Conflict."""
     try:
         yield
+    except psycopg.IntegrityError as error:  # as COPY tells it
+        raise ConflictError(f"the database refused it: {str(error).strip().splitlines()[0]}") from error
     except IntegrityError as error:
         raise ConflictError(f"the database refused it: {_first_line(error)}") from error
     except OperationalError as error:

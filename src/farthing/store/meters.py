@@ -7,7 +7,7 @@ nobody has seen it after, and a device stayed until the next meter began, since 
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -28,7 +28,9 @@ from sqlalchemy import (
 )
 
 from farthing.ledger.interval import DAY, Batch, Interval, Supply
-from farthing.store.rows import Row, interval_of, interval_row, supply_of, supply_row
+from farthing.store.archived import last_archived_day
+from farthing.store.left import beside_archived, months_between, on_devices
+from farthing.store.rows import INTERVAL_COLUMNS, Row, interval_from, interval_row, supply_of, supply_row
 from farthing.store.schema import dirty, early, intervals, progress, settled, supplies, used
 from farthing.store.upsert import add, put_missing, put_newer, put_selected
 
@@ -37,6 +39,7 @@ IDLE: Final = ""
 
 _SAME: Final = ("end", "epoch", "seq")
 _MOST_KEYS: Final = 2000
+_EPOCH: Final = INTERVAL_COLUMNS.index("epoch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +168,8 @@ def _mark(connection: Connection, table: Table, rows: Sequence[Row], found: Epoc
 
     Where a record loses to a later one that is known, days are marked needlessly, which changes nothing.
     """
-    known = _known(connection, table, rows)
+    known = known_rows(connection, table, rows)
+    left = last_archived_day(connection) if table is intervals else -1
     keys = [column.name for column in table.primary_key.columns]
     for row in rows:
         old = known.get(tuple(row[key] for key in keys))
@@ -175,6 +179,8 @@ def _mark(connection: Connection, table: Table, rows: Sequence[Row], found: Epoc
             until = last
         else:
             until = last if old is not None else min(last, (_end(row, found) - 1) // DAY if row["end"] else last)
+            if old is None and first <= left:  # it may have left with its month, and have been longer
+                until = max(until, left)
         mark(connection, ((row["cluster"], day, row["device"]) for day in range(first, until + 1)))
 
 
@@ -183,7 +189,8 @@ def _end(row: Row, found: Epochs) -> int:
     return row["end"] if row["end"] is not None else found.heard(row["epoch"])
 
 
-def _known(connection: Connection, table: Table, rows: Sequence[Row]) -> dict[tuple[Any, ...], Row]:
+def known_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> dict[tuple[Any, ...], Row]:
+    """Of these records those that are there, by their keys."""
     keys = list(table.primary_key.columns)
     known: dict[tuple[Any, ...], Row] = {}
     for i in range(0, len(rows), _MOST_KEYS):
@@ -210,7 +217,8 @@ def known_of(
     """What is known of devices (None: all of the cluster) from `start` to `end`, in order of their names.
 
     Intervals are read from the end of the history that is nearer: by their starts from the beginning, or by their ends
-    from now back. So what is recent costs the same however long the history is.
+    from now back. So what is recent costs the same however long the history is. What has left with an archived month is
+    read from its file.
     """
     found = epochs(connection, cluster)
     begun = connection.scalar(select(func.min(supplies.c.start)).where(supplies.c.cluster == cluster)) or 0
@@ -220,10 +228,26 @@ def known_of(
     for row in connection.execute(_within(supplies, cluster, devices, start, end)).mappings():
         there.setdefault(row["device"], []).append(supply_of(row, found.supply_end(row)))
     read = _ending(cluster, devices, start, end) if by_end else _within(intervals, cluster, devices, start, end)
-    for row in connection.execute(read).mappings():
-        held.setdefault(row["device"], []).append(interval_of(row, found.share_end(row)))
+    for values in _beside_archived(connection, cluster, read, (start, end), devices):
+        known = interval_from(values)
+        if known.end is None and values[_EPOCH] != found.newest:
+            known = replace(known, end=max(known.start, found.heard(values[_EPOCH])))
+        held.setdefault(known.device, []).append(known)
     for device in sorted({*there, *held, *(devices or ())}):
         yield device, Known(tuple(there.get(device, ())), tuple(held.get(device, ())))
+
+
+def _beside_archived(
+    connection: Connection, cluster: str, read: Any, between: tuple[int, int], devices: Sequence[str] | None
+) -> Iterable[Sequence[Any]]:
+    """What a query finds and what files of archived months have beside it, as values in the order of the columns."""
+    found = connection.execute(read)
+    if not months_between(connection, *between):
+        return found
+    mine = None if devices is None else frozenset(devices)
+    fits = (lambda _: True) if mine is None else (lambda row: row["device"] in mine)
+    rows = beside_archived(connection, cluster, found.mappings(), between, on_devices(devices), fits)
+    return ([row[name] for name in INTERVAL_COLUMNS] for row in rows)
 
 
 def _within(table: Table, cluster: str, devices: Sequence[str] | None, start: int, end: int) -> Any:

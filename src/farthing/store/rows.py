@@ -1,6 +1,7 @@
 """Values to rows and back: what meters said, and what is in the books."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -10,9 +11,12 @@ from sqlalchemy import RowMapping
 from farthing.ledger.entry import Entry, Posting
 from farthing.ledger.interval import Batch, Interval, Supply
 from farthing.ledger.price import PriceBook
+from farthing.store.schema import intervals
 
 Row = RowMapping | dict[str, Any]
 """A row by the names of its columns, as it was read or is to be written."""
+
+INTERVAL_COLUMNS: Final = tuple(column.name for column in intervals.columns)
 
 _OWNERS_END: Final = "\n"
 """Between owners; names hold nothing that cannot be printed."""
@@ -50,25 +54,37 @@ def interval_row(interval: Interval, batch: Batch) -> dict[str, Any]:
 
 
 def interval_of(row: Row, end: int | None) -> Interval:
+    return replace(interval_from([row[name] for name in INTERVAL_COLUMNS]), end=end)
+
+
+def interval_from(values: Sequence[Any]) -> Interval:
+    """An interval from a row's values in the order of `INTERVAL_COLUMNS`; millions of them, so by their places."""
+    cluster, device, start, claim, share, end, team, namespace, node, model, compute, memory, *more = values
+    isolation, pod, owners, use, _, _, tags = more
     return Interval(
-        cluster=row["cluster"],
-        device=row["device"],
-        claim=row["claim"],
-        share=row["share"],
-        start=row["start"],
-        end=end,
-        team=row["team"],
-        namespace=row["namespace"],
-        node=row["node"],
-        model=row["model"],
-        compute=row["compute"],
-        memory=row["memory"],
-        isolation=row["isolation"],
-        pod=row["pod"],
-        owners=tuple(row["owners"].split(_OWNERS_END)) if row["owners"] else (),
-        use=row["use"],
-        tags=_tags(row["tags"]) if row["tags"] else (),
+        cluster,
+        device,
+        claim,
+        share,
+        start,
+        end,
+        team,
+        namespace,
+        node,
+        model,
+        compute,
+        memory,
+        isolation,
+        pod,
+        _owners(owners) if owners else (),
+        use,
+        _tags(tags) if tags else (),
     )
+
+
+@lru_cache(maxsize=10_000)
+def _owners(text: str) -> tuple[str, ...]:
+    return tuple(text.split(_OWNERS_END))
 
 
 def supply_row(supply: Supply, batch: Batch) -> dict[str, Any]:
@@ -103,8 +119,9 @@ def supply_of(row: Row, end: int | None) -> Supply:
     )
 
 
-def posting_rows(entry: Entry, number: int) -> list[dict[str, Any]]:
-    return [{"entry": number, "line": line, **posting._asdict()} for line, posting in enumerate(entry.postings)]
+def posting_rows(entry: Entry, number: int) -> list[tuple[Any, ...]]:
+    """As values in the order of the table's columns."""
+    return [(number, line, *posting) for line, posting in enumerate(entry.postings)]
 
 
 def entry_of(row: Row, lines: Sequence[Row]) -> Entry:

@@ -5,8 +5,12 @@
 * a posting without its entry (a foreign key, looked at when the transaction ends) or added to an entry later
 * a change of entries, postings or closed periods, and their removal
 * an entry in a closed period, and one that reverses anything but what it says it reverses
+
+Postings of a month that is in `archives`, and of no other, may leave and come back. Once the month leaves that table,
+the postings of each of its entries must add up again.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 APPEND_ONLY: Final = ("entries", "postings", "periods", "books")
@@ -55,14 +59,8 @@ def _sqlite() -> list[str]:
 def _postgresql() -> list[str]:
     made = []
     for table, refusals in _REFUSALS.items():
-        checks = " ".join(
-            f"IF {condition} THEN RAISE EXCEPTION '{said.replace(chr(39), chr(39) * 2)}' "
-            "USING ERRCODE = 'integrity_constraint_violation'; END IF;"
-            for condition, said in refusals
-        )
-        body = f"BEGIN {checks} RETURN NEW; END"
         made += [
-            f"CREATE FUNCTION {table}_check() RETURNS trigger LANGUAGE plpgsql AS $${body}$$",
+            _function(f"{table}_check", refusals, "NEW"),
             f"CREATE TRIGGER {table}_check BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {table}_check()",
         ]
     made.append(
@@ -73,4 +71,80 @@ def _postgresql() -> list[str]:
         f"CREATE TRIGGER {table}_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
         "FOR EACH STATEMENT EXECUTE FUNCTION stays()"
         for table in APPEND_ONLY
+    ]
+
+
+def _function(name: str, refusals: Sequence[tuple[str, str]], answer: str) -> str:
+    checks = " ".join(
+        f"IF {condition} THEN RAISE EXCEPTION '{said.replace(chr(39), chr(39) * 2)}' "
+        "USING ERRCODE = 'integrity_constraint_violation'; END IF;"
+        for condition, said in refusals
+    )
+    body = f"BEGIN {checks} RETURN {answer}; END"
+    return f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
+
+
+# Archives ---------------------------------------------------------------------------------------------------------
+
+_SAID_OF_ARCHIVES: Final = {
+    "open": "only a closed month is archived",
+    "short": "the postings of a month that is no longer archived must add up",
+    "added": "an entry that is written cannot be added to",
+    "stays": "what is written in postings stays as it is",
+}
+_IS_OPEN: Final = "NOT EXISTS (SELECT 1 FROM periods WHERE period = NEW.period)"
+_IS_SHORT: Final = (
+    "EXISTS (SELECT 1 FROM entries e WHERE e.period = OLD.period AND e.capacity <>"  # noqa: S608 -- our own words
+    + _OUT.replace("NEW", "e")
+    + ")"
+)
+_IS_ADDED: Final = """
+    EXISTS (SELECT 1 FROM entries WHERE id = NEW.entry AND period NOT IN (SELECT period FROM archives))"""
+
+
+def archive_statements(dialect: str) -> list[str]:
+    """The DDL that lets archived months leave and come back, on top of `statements`."""
+    return _sqlite_archives() if dialect == "sqlite" else _postgresql_archives()
+
+
+def _sqlite_archives() -> list[str]:
+    stays = "NOT EXISTS (SELECT 1 FROM entries JOIN archives USING (period) WHERE id = OLD.entry)"
+    made = [
+        ("archives_0", "INSERT ON archives", _IS_OPEN, "open"),
+        ("archives_1", "DELETE ON archives", _IS_SHORT, "short"),
+        ("postings_1", "INSERT ON postings", _IS_ADDED, "added"),
+        ("postings_no_delete", "DELETE ON postings", stays, "stays"),
+    ]
+    return [
+        "DROP TRIGGER postings_1",
+        "DROP TRIGGER postings_no_delete",
+        *(
+            f"CREATE TRIGGER {name} BEFORE {what} WHEN {condition} "
+            f"BEGIN SELECT RAISE(ABORT, '{_SAID_OF_ARCHIVES[said]}'); END"
+            for name, what, condition, said in made
+        ),
+    ]
+
+
+def _postgresql_archives() -> list[str]:
+    amount, _ = _REFUSALS["postings"]
+    stays = "EXISTS (SELECT 1 FROM gone JOIN entries ON id = entry WHERE period NOT IN (SELECT period FROM archives))"
+    no_update = (
+        "CREATE TRIGGER postings_stays BEFORE UPDATE OR TRUNCATE ON postings "
+        "FOR EACH STATEMENT EXECUTE FUNCTION stays()"
+    )
+    leave = (
+        "CREATE TRIGGER postings_leave AFTER DELETE ON postings REFERENCING OLD TABLE AS gone "
+        "FOR EACH STATEMENT EXECUTE FUNCTION postings_leave()"
+    )
+    return [
+        _function("postings_check", [amount, (_IS_ADDED, _SAID_OF_ARCHIVES["added"])], "NEW"),
+        _function("archives_check", [(_IS_OPEN, _SAID_OF_ARCHIVES["open"])], "NEW"),
+        _function("archives_leave", [(_IS_SHORT, _SAID_OF_ARCHIVES["short"])], "OLD"),
+        _function("postings_leave", [(stays, _SAID_OF_ARCHIVES["stays"])], "NULL"),
+        "CREATE TRIGGER archives_check BEFORE INSERT ON archives FOR EACH ROW EXECUTE FUNCTION archives_check()",
+        "CREATE TRIGGER archives_leave BEFORE DELETE ON archives FOR EACH ROW EXECUTE FUNCTION archives_leave()",
+        "DROP TRIGGER postings_stays ON postings",
+        no_update,
+        leave,
     ]

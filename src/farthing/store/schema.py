@@ -3,8 +3,9 @@
 `supplies` and `intervals` are what meters said, each record as the latest batch has it; `progress` says how far each
 meter's batches have come without a gap, `early` which came before their turn. `entries` and `postings` are the books;
 `daily` is their sum by day, kept in the same transaction. `dirty` are devices and days to be rated (again). `used` is
-what was measured to be in use, by day. Intervals are found by their ends as well: what is held now has none, and what
-ended lately is little of a long history.
+what was measured to be in use, by day. `archives` are closed months whose postings and intervals have left for files
+of Parquet, or are on their way there or back. Intervals are found by their ends as well: what is held now has none,
+and what ended lately is little of a long history.
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKeyConstraint, Index, MetaData, Table, Text, UniqueConstraint
@@ -105,6 +106,15 @@ books = Table("books", metadata, _number("version", key=True), _number("since"),
 idle_rules = Table("idle_rules", metadata, _number("day", key=True), _text("content"))
 
 budgets = Table("budgets", metadata, _text("name", key=True), _text("content"))
+
+archives = Table(
+    "archives",
+    metadata,
+    _text("period", key=True),
+    _text("folder"),
+    _text("files"),
+    Column("restoring", Boolean, nullable=False),
+)
 
 periods = Table("periods", metadata, _text("period", key=True), _number("closed_at"))
 

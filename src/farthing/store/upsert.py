@@ -46,6 +46,22 @@ def add(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]])
     )
 
 
+def append(connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+    """Insert rows, given as values in the order of the columns, in the quickest way that each database has."""
+    if not rows:
+        return
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    if connection.dialect.name == "postgresql":
+        cursor: Any = connection.connection.cursor()
+        with cursor, cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+        return
+    places = ", ".join("?" * len(table.columns))
+    statement = f"INSERT INTO {table.name} ({names}) VALUES ({places})"  # noqa: S608 -- the schema's own names
+    connection.exec_driver_sql(statement, list(map(tuple, rows)))
+
+
 def put_missing(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows that are not there."""
     if rows:
