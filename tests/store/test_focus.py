@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from farthing.ledger.entry import IdleRule
-from farthing.ledger.focus import COLUMNS_1_2, COLUMNS_1_3, METHOD
+from farthing.ledger.focus import COLUMNS_1_2, COLUMNS_1_3, METHOD, VERSIONS
 from farthing.model.errors import InvalidError, NotFoundError
 from farthing.store.export import AT_ONCE, export_focus, focus_parquet
 from tests.ledgers import HOUR_COST, book
@@ -68,6 +68,20 @@ def test_what_is_learned_about_a_closed_month_is_a_correction_in_the_next(ledger
     assert {row["ChargePeriodStart"][:7] for row in found} == {"2026-11"}
     assert {row["BillingPeriodStart"] for row in found} == {"2026-12-01T00:00:00Z"}
     assert cost(row for row in found if row["x_Kind"] != "adjustment") == 0
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_hours_times_the_price_of_one_are_the_cost(ledger, version):
+    a_month(ledger)
+    found = exported(ledger, version=version)
+    used = [row for row in found if row["ChargeCategory"] == "Usage"]
+    assert {row["ListUnitPrice"][:4] for row in used if row["x_Kind"] == "share"} == {"3.60"}
+    for row in used:
+        price, hours = Decimal(row["ListUnitPrice"]), Decimal(row["PricingQuantity"])
+        assert abs(price * hours - Decimal(row["ListCost"])) < Decimal("1e-9")
+        assert row["ContractedUnitPrice"] == row["ListUnitPrice"]
+        assert row["ContractedCost"] == row["ListCost"]
+    assert {row["ListUnitPrice"] for row in found if row["ChargeCategory"] == "Adjustment"} == {""}
 
 
 def test_splits_of_a_device_and_day_come_to_one_and_carry_its_tags(ledger):

@@ -40,10 +40,12 @@ COLUMNS_1_2: Final = (
     "ConsumedQuantity",
     "ConsumedUnit",
     "ContractedCost",
+    "ContractedUnitPrice",
     "EffectiveCost",
     "InvoiceId",
     "InvoiceIssuerName",
     "ListCost",
+    "ListUnitPrice",
     "PricingCategory",
     "PricingQuantity",
     "PricingUnit",
@@ -134,10 +136,15 @@ class Alike(NamedTuple):
 
 
 class Own(NamedTuple):
-    """What is a charge's own, as cells of CSV. Without use no `hours`, without a split no `method`, no `allocated`."""
+    """What is a charge's own, as cells of CSV. Without use no `hours`, without a split no `method`, no `allocated`.
+
+    `price` is what an hour cost on average over the row's time: `hours` times `price` is `cost`, but for what twelve
+    decimals cannot say. Empty where there are no hours to spread a cost over.
+    """
 
     cost: str
     hours: str
+    price: str
     resource: str
     device: str
     method: str
@@ -151,6 +158,8 @@ OWN_COLUMNS: Final = {
     "ContractedCost": "cost",
     "ConsumedQuantity": "hours",
     "PricingQuantity": "hours",
+    "ListUnitPrice": "price",
+    "ContractedUnitPrice": "price",
     "ResourceId": "resource",
     "x_Device": "device",
     "AllocatedMethodDetails": "method",
@@ -178,7 +187,7 @@ def charges(entry: Entry, version: str) -> Iterator[tuple[Alike, Own]]:
         split = bool(ratios) and posting.milli_gpu_seconds != 0
         for kind, team, namespace, workload, isolation, amount, _, milli, _ in movements(posting):
             usage = posting.kind == kind and kind not in _ADJUSTMENTS
-            hours = _hours(milli) if usage else ""
+            hours, price = _priced(amount, milli) if usage else ("", "")
             method, allocated = "", ""
             if split:
                 method, allocated = cell(_method(ratios[i], hours)), resource if claimed else kind
@@ -186,7 +195,7 @@ def charges(entry: Entry, version: str) -> Iterator[tuple[Alike, Own]]:
                 Alike(
                     day, cluster, model, kind, team, namespace, workload, isolation, usage, claimed, split, posting.tags
                 ),
-                Own(format_exact(amount), hours, resource, device, method, allocated),
+                Own(format_exact(amount), hours, price, resource, device, method, allocated),
             )
 
 
@@ -258,11 +267,15 @@ def _tags(alike: Alike) -> str:
     return _json({**json.loads(alike.labels), **own} if alike.labels else own)
 
 
-def _hours(milli_seconds: int) -> str:
-    """GPU hours, exact to the ninth decimal."""
+def _priced(amount: int, milli_seconds: int) -> tuple[str, str]:
+    """GPU hours, exact to the ninth decimal, and what one of them costs for this amount, to the twelfth."""
     sign = "-" if milli_seconds < 0 else ""
     nano = abs(milli_seconds) * 10**9 // MILLI_GPU_HOUR
-    return f"{sign}{nano // 10**9}.{nano % 10**9:09d}"
+    hours = f"{sign}{nano // 10**9}.{nano % 10**9:09d}"
+    if nano == 0:
+        return hours, "" if amount else "0.000000000000"
+    pico = (abs(amount) * 10**15 + nano // 2) // nano
+    return hours, f"{pico // 10**12}.{pico % 10**12:012d}"
 
 
 # Split costs ------------------------------------------------------------------------------------------------------

@@ -1,15 +1,17 @@
 """A month's charges as FOCUS rows, read as a stream: memory does not grow with the month.
 
 Which entries are wanted is read once, in one state of the books. Their postings never change, so they may be read at
-any time, and those of a large month are read and printed by several processes.
+any time, and those of a large month are read and printed by several processes. Those of an archived month are read from
+its file.
 """
 
 import contextlib
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -21,6 +23,7 @@ from farthing.ledger.entry import Entry, Posting
 from farthing.ledger.focus import INSTANTS, OWN_COLUMNS, VERSIONS, Invoice
 from farthing.ledger.focus_text import Printer
 from farthing.model.errors import InvalidError, NotFoundError
+from farthing.store.archived import Archived, archived_month, archived_postings
 from farthing.store.database import Database, translated
 from farthing.store.ledger import read_prices
 from farthing.store.parquet import ParquetFile, arrow
@@ -62,8 +65,12 @@ def export_focus(database: Database, period: str, issuer: str, version: str, out
         out.write(printer.head())
         number = connection.scalar(select(func.count()).select_from(entries).where(entries.c.period == period)) or 0
         count = 0
-        with _printing(database, printer, several=number >= large) as printed:
-            for text, rows in printed(_heads(connection, period)):
+        archived = archived_month(connection, period)
+        with (
+            contextlib.closing(_heads(connection, period)) as heads,
+            _printing(database, archived, printer, several=number >= large) as printed,
+        ):
+            for text, rows in printed(heads):
                 out.write(text)
                 count += rows
     return count
@@ -72,18 +79,18 @@ def export_focus(database: Database, period: str, issuer: str, version: str, out
 def focus_parquet(path: Path) -> ParquetFile:
     """A file for `export_focus` that keeps the rows as Parquet: money and hours as decimals, instants as instants."""
     pa = arrow()
-    money, hours, instant = pa.decimal128(38, 6), pa.decimal128(38, 9), pa.timestamp("s", tz="UTC")
-    shown = {name: {"cost": money, "hours": hours}.get(part) for name, part in OWN_COLUMNS.items()}
-    types = {name: kind for name, kind in shown.items() if kind is not None}
-    return ParquetFile(path, types | dict.fromkeys(INSTANTS, instant))
+    places, instant = {"cost": 6, "hours": 9, "price": 12}, pa.timestamp("s", tz="UTC")
+    shown = {name: pa.decimal128(38, places[part]) for name, part in OWN_COLUMNS.items() if part in places}
+    return ParquetFile(path, shown | dict.fromkeys(INSTANTS, instant))
 
 
 # Reading ----------------------------------------------------------------------------------------------------------
 
 
-def _heads(connection: Connection, period: str) -> Iterator[Heads]:
-    found = connection.execute(_query(period), execution_options={"yield_per": AT_ONCE})
-    return ([tuple(row) for row in rows] for rows in found.partitions())
+def _heads(connection: Connection, period: str) -> Generator[Heads, None, None]:
+    with connection.execute(_query(period), execution_options={"yield_per": AT_ONCE}) as found:
+        for rows in found.partitions():
+            yield [tuple(row) for row in rows]
 
 
 def _query(period: str) -> Select[Any]:
@@ -98,15 +105,29 @@ def _query(period: str) -> Select[Any]:
     )
 
 
-def _read(connection: Connection, heads: Heads) -> Iterator[Entry]:
-    query = (
-        select(postings.c.entry, *(postings.c[name] for name in Posting._fields))
-        .where(postings.c.entry.in_([head[0] for head in heads]))
-        .order_by(postings.c.entry, postings.c.line)
-    )
-    found = connection.execute(query).all()
-    lines = {entry: tuple(Posting(*row[1:]) for row in rows) for entry, rows in groupby(found, itemgetter(0))}
-    return (Entry(*(*head[1:], lines.get(head[0], ()))) for head in heads)
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where postings are read: in the database, or in the file of a month that is archived."""
+
+    connection: Connection
+    archived: Archived | None
+
+    def read(self, heads: Heads) -> Iterator[Entry]:
+        found = self._in_database(heads) if self.archived is None else self._in_file(self.archived, heads)
+        lines = {entry: tuple(Posting(*row[1:]) for row in rows) for entry, rows in groupby(found, itemgetter(0))}
+        return (Entry(*(*head[1:], lines.get(head[0], ()))) for head in heads)
+
+    def _in_database(self, heads: Heads) -> Iterable[Sequence[Any]]:
+        query = (
+            select(postings.c.entry, *(postings.c[name] for name in Posting._fields))
+            .where(postings.c.entry.in_([head[0] for head in heads]))
+            .order_by(postings.c.entry, postings.c.line)
+        )
+        return self.connection.execute(query).all()
+
+    def _in_file(self, archived: Archived, heads: Heads) -> Iterable[Sequence[Any]]:
+        in_order = itemgetter(*(postings.columns.keys().index(name) for name in ("entry", *Posting._fields)))
+        return map(in_order, archived_postings(archived, heads[0][0], heads[-1][0]))
 
 
 # Printing, here or in several processes ---------------------------------------------------------------------------
@@ -115,15 +136,16 @@ Printed = Callable[[Iterable[Heads]], Iterator[tuple[str, int]]]
 
 
 @contextlib.contextmanager
-def _printing(database: Database, printer: Printer, *, several: bool) -> Iterator[Printed]:
+def _printing(database: Database, archived: Archived | None, printer: Printer, *, several: bool) -> Iterator[Printed]:
     workers = min(os.cpu_count() or 1, MOST_PROCESSES)
     if not several or workers < 2:
         with database.engine.connect() as connection:
-            yield lambda found: (printer.text(_read(connection, heads)) for heads in found)
+            source = _Source(connection, archived)
+            yield lambda found: (printer.text(source.read(heads)) for heads in found)
         return
     url = database.engine.url.set(drivername=database.dialect).render_as_string(hide_password=False)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _begin, (url, printer.invoice, printer.version)) as pool:
+    with ProcessPoolExecutor(workers, context, _begin, (url, archived, printer.invoice, printer.version)) as pool:
         yield lambda found: _in_order(pool, found, 2 * workers)
 
 
@@ -138,16 +160,17 @@ def _in_order(pool: ProcessPoolExecutor, found: Iterable[Heads], ahead: int) -> 
         yield future.result()
 
 
-_mine: list[tuple[Connection, Printer]] = []
-"""In a process that prints: its connection and its printer."""
+_mine: list[tuple[_Source, Printer]] = []
+"""In a process that prints: where it reads, and its printer."""
 
 
-def _begin(url: str, invoice: Invoice, version: str) -> None:
+def _begin(url: str, archived: Archived | None, invoice: Invoice, version: str) -> None:
     with translated():
-        _mine.append((Database.connect(url).engine.connect(), Printer(invoice, version)))
+        source = _Source(Database.connect(url).engine.connect(), archived)
+        _mine.append((source, Printer(invoice, version)))
 
 
 def _work(heads: Heads) -> tuple[str, int]:
-    connection, printer = _mine[0]
+    source, printer = _mine[0]
     with translated():
-        return printer.text(_read(connection, heads))
+        return printer.text(source.read(heads))
