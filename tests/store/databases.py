@@ -24,20 +24,20 @@ class Copies:
     """Ledgers in files of a folder, or in databases of a server."""
 
     def __init__(self, folder: Path, postgres: str = "") -> None:
-        self._folder = folder
+        self.folder = folder
         self._postgres = postgres
         self._template = self._url_of_template()
         Ledger.open(self._template).close()
 
     def _url_of_template(self) -> str:
-        return new_database(self._postgres) if self._postgres else f"sqlite:///{self._folder}/template.db"
+        return new_database(self._postgres) if self._postgres else f"sqlite:///{self.folder}/template.db"
 
     def new(self) -> Ledger:
         if self._postgres:
             template = make_url(self._template).database or ""
             return Ledger.open(new_database(self._postgres, template))
-        path = self._folder / f"{next(_names)}.db"
-        shutil.copyfile(self._folder / "template.db", path)
+        path = self.folder / f"{next(_names)}.db"
+        shutil.copyfile(self.folder / "template.db", path)
         return Ledger.open(f"sqlite:///{path}")
 
     def drop(self, ledger: Ledger) -> None:
@@ -47,5 +47,5 @@ class Copies:
             with psycopg.connect(self._postgres, autocommit=True) as connection:
                 connection.execute(f"DROP DATABASE {name.lstrip('/')} WITH (FORCE)")
         else:
-            for path in self._folder.glob(f"{Path(name).name}*"):
+            for path in self.folder.glob(f"{Path(name).name}*"):
                 path.unlink()

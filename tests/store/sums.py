@@ -6,17 +6,24 @@ from typing import Any
 from sqlalchemy import select
 
 from farthing.ledger.entry import movements
+from farthing.store.archived import archived_months, archived_postings
 from farthing.store.ledger import Ledger
 from farthing.store.rows import entry_of
 from farthing.store.schema import daily, entries, postings, used
 
 
 def all_entries(ledger: Ledger, period=None):
-    """Every entry with the period it is in."""
+    """Every entry with the period it is in; the postings of archived months are in their files."""
     with ledger.database.reading() as connection:
         lines: dict[int, Any] = {}
         for line in connection.execute(select(postings).order_by(postings.c.entry, postings.c.line)).mappings():
             lines.setdefault(line["entry"], []).append(line)
+        names = postings.columns.keys()
+        for month in archived_months(connection):
+            away: dict[int, Any] = {}
+            for values in archived_postings(month, -(2**62), 2**62):
+                away.setdefault(values[0], []).append(dict(zip(names, values, strict=True)))
+            lines |= away
         for row in connection.execute(select(entries).order_by(entries.c.id)).mappings():
             if period in (None, row["period"]):
                 yield row["period"], entry_of(row, lines.get(row["id"], []))

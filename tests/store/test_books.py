@@ -110,7 +110,7 @@ def test_a_device_without_a_price_waits_and_is_named(ledger):
     ledger.ingest(batch(supplies=[supply(), supply("d/n0/gpu-1", model="l4")]))
     found = ledger.settle()
     assert found.rated == 3
-    assert "no price for h100 in c" in found.unpriced[0]
+    assert "no price for h100 in c" in found.waiting[0]
     ledger.set_prices(book(version=2))
     assert ledger.settle().rated == 6
 

@@ -4,6 +4,8 @@ The truth is what devices and shares did, in steps of half an hour. The expected
 slot, by other arithmetic than the ledger's. `FARTHING_HYPOTHESIS=long` takes more than 10,000 steps on each database.
 """
 
+import contextlib
+import itertools
 import os
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -16,10 +18,13 @@ from sqlalchemy import event
 from farthing.ledger.entry import IdleRule
 from farthing.ledger.interval import DAY, Batch, Interval, Supply, Used
 from farthing.ledger.period import last_day, period_of
-from farthing.model.errors import ConflictError, FarthingError
+from farthing.model.errors import ConflictError, FarthingError, NotFoundError
+from farthing.store.archive import archive
+from farthing.store.restore import restore
 from tests.ledgers import GIB, book, interval, supply
 from tests.store.sums import by_kind, by_team, capacity_cost, daily_recomputed, daily_sums, dump, standing, tokens
 
+_numbers = itertools.count()
 SLOT = 1800
 DEVICES = ("d/n0/gpu-0", "d/n0/gpu-1")
 AMOUNTS = (100, 250, 500, 1000)
@@ -59,6 +64,7 @@ class Life(RuleBasedStateMachine):
         super().__init__()
         self.copies = copies
         self.ledger = copies.new()
+        self.folder = copies.folder / f"archive-{next(_numbers)}"
         self.at = 10 * DAY
         self.names = 0
         self.log: list[Batch] = []
@@ -265,6 +271,28 @@ class Life(RuleBasedStateMachine):
         except ConflictError:
             return
 
+    @rule(data=st.data())
+    @precondition(lambda self: self.ledger.closed())
+    def a_month_leaves(self, data):
+        period = data.draw(st.sampled_from(self.ledger.closed()))
+
+        def work():
+            with contextlib.suppress(ConflictError):
+                archive(self.ledger.database, period, self.folder)
+
+        self.survive(work, data)
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.ledger.closed())
+    def a_month_comes_back(self, data):
+        period = data.draw(st.sampled_from(self.ledger.closed()))
+
+        def work():
+            with contextlib.suppress(ConflictError, NotFoundError):
+                restore(self.ledger.database, period)
+
+        self.survive(work, data)
+
     def survive(self, work, data):
         """Do it; sometimes be killed at some statement or at the commit first, and begin again."""
         fatal = data.draw(st.integers(0, 40))
@@ -310,6 +338,9 @@ class Life(RuleBasedStateMachine):
         self.report()
         for batch in self.waiting:
             self.ledger.ingest(batch)
+        for period in reversed(self.ledger.closed()):
+            with contextlib.suppress(NotFoundError):
+                restore(self.ledger.database, period)
         self.ledger.set_idle_rule(max((last_day(p) + 1 for p in self.ledger.closed()), default=0), IdleRule())
         self.ledger.settle()
         self.check_sums()

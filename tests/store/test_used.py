@@ -1,5 +1,6 @@
 """What was used of what was granted, and what came of it, beside what it cost."""
 
+import csv
 import json
 
 import pytest
@@ -81,6 +82,19 @@ def test_they_are_shown_to_people(url, option):
 
 
 @pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("option", [("--waste",), ("--per", "token")])
+def test_as_csv_they_have_a_column_for_each_field_of_json(url, tmp_path, option):
+    (first, *_) = asked(url, "--by", "team,workload", *option)["rows"]
+    command = ["cost", "--ledger", url, "--since", "2026-11-01", "--until", "2026-11-01", "--by", "team,workload"]
+    shown = CliRunner().invoke(app, [*command, *option, "-o", "csv", "--file", str(tmp_path / "use.csv")])
+    assert (shown.exit_code, shown.output) == (0, "")
+    row, *_ = csv.DictReader((tmp_path / "use.csv").read_text(encoding="utf-8").splitlines())
+    names = {"team": first["names"][0], "workload": first["names"][1], "currency": "GBP"}
+    fields = {name: "" if value is None else str(value) for name, value in first.items() if name != "names"}
+    assert row == names | fields
+
+
+@pytest.mark.usefixtures("filled")
 def test_use_is_not_known_by_everything(url):
     run = CliRunner().invoke
     assert "use is not known by 'model'" in str(
@@ -88,4 +102,4 @@ def test_use_is_not_known_by_everything(url):
     )
     both = run(app, ["cost", "--ledger", url, "--waste", "--per", "token"])
     assert "goes without --waste" in str(both.exception)
-    assert "table or json" in str(run(app, ["cost", "--ledger", url, "--waste", "-o", "csv"]).exception)
+    assert "table, json or csv" in str(run(app, ["cost", "--ledger", url, "--waste", "-o", "parquet"]).exception)

@@ -1,4 +1,4 @@
-"""`farthing ledger`: keeping the books: prices, budgets, rules, settling, closing months."""
+"""`farthing ledger`: keeping the books: prices, budgets, rules, settling, closing and archiving months."""
 
 import time
 from pathlib import Path
@@ -8,6 +8,7 @@ import typer
 import yaml
 from rich.text import Text
 
+from farthing.cli.archive import archive, archives, restore
 from farthing.cli.cost import LedgerUrl, opened
 from farthing.cli.render import console, counted
 from farthing.ledger.entry import IdleRule
@@ -116,9 +117,9 @@ def settle(ledger: LedgerUrl = "") -> None:
         done = found.settle()
     out = console()
     out.print(f"{counted(done.rated, 'day')} of devices rated, {done.corrected:,} of them corrected")
-    for sentence in done.unpriced:
+    for sentence in done.waiting:
         out.print(Text(sentence, "yellow"))
-    if done.unpriced:
+    if done.waiting:
         raise typer.Exit(1)
 
 
@@ -133,29 +134,9 @@ def close(
     console().print(f"{month} is closed")
 
 
-@app.command()
-def archive(
-    period: Annotated[str, typer.Argument(metavar="MONTH", help="A month that is closed, such as 2026-11.")],
-    folder: Annotated[Path, typer.Option("--folder", help="Where the files go.")],
-    ledger: LedgerUrl = "",
-) -> None:
-    """Copy a closed month's raw records into Parquet files: intervals, supplies, entries and postings.
-
-    Nothing leaves the ledger. Needs farthing[parquet].
-
-    \b
-    farthing ledger archive 2026-11 --folder /var/lib/farthing/archive
-    """
-    from farthing.store.archive import archive as write  # noqa: PLC0415 -- SQL takes most of a second to import
-
-    month = parse_period(period)
-    try:
-        with opened(ledger) as found:
-            counts = write(found.database, month, folder)
-    except OSError as error:
-        raise InvalidError("--folder", f"{folder} cannot be written: {error.strerror}") from error
-    for name, count in counts.items():
-        console().print(f"{folder / f'{name}-{month}.parquet'}: {counted(count, 'row')}")
+app.command()(archive)
+app.command()(restore)
+app.command()(archives)
 
 
 @app.command()

@@ -174,7 +174,7 @@ class Metering:
     def _settle(self, ledger: Ledger) -> None:
         day = (int(self._now()) - SETTLE_AFTER) // DAY
         if day > self._settled_day:
-            for sentence in ledger.settle().unpriced:
+            for sentence in ledger.settle().waiting:
                 _log.error("not settled", why=sentence)
             self._settled_day = day
 

@@ -1,16 +1,19 @@
 """Who holds what: the shares that are held now, or were held in some time, a page at a time."""
 
-from collections.abc import Iterator
+import heapq
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select, tuple_
+from sqlalchemy import Connection, Text, and_, or_, select, tuple_
 
 from farthing.ledger.interval import Interval, IntervalId
+from farthing.store.archived import interval_key
 from farthing.store.ask import clusters
 from farthing.store.database import Database
+from farthing.store.left import beside_archived, months_between
 from farthing.store.meters import Epochs, epochs, plain
-from farthing.store.rows import interval_of
+from farthing.store.rows import Row, interval_of
 from farthing.store.schema import intervals
 
 
@@ -45,6 +48,7 @@ def _of_cluster(
     connection: Connection, cluster: str, holding: Holding, after: IntervalId | None, most: int
 ) -> Iterator[Interval]:
     known = epochs(connection, cluster)
+    archived = holding.start is not None and bool(months_between(connection, holding.start, holding.end))
     columns = intervals.c
     here = (plain(columns.cluster) if holding.start is None else columns.cluster) == cluster
     query = select(intervals).where(here, columns.use == "share", _when(known, holding))
@@ -54,10 +58,16 @@ def _of_cluster(
         query = query.where(columns.namespace == holding.namespace)
     if holding.workload:
         query = query.where(_is_workload(holding.workload))
-    keys = tuple_(columns.cluster, columns.device, columns.start, columns.claim, columns.share)
+    order = _bytewise if archived and connection.dialect.name == "postgresql" else _as_it_is
+    keys = tuple_(*map(order, (columns.cluster, columns.device, columns.start, columns.claim, columns.share)))
     if after is not None:
         query = query.where(keys > tuple(after))
-    for row in connection.execute(query.order_by(*keys.clauses).limit(most)).mappings():
+    rows: Iterable[Row] = connection.execute(query.order_by(*keys.clauses).limit(most)).mappings()
+    if archived:
+        left, between = _Left(cluster, holding, after, known), (holding.start or 0, holding.end)
+        found = beside_archived(connection, cluster, rows, between, left.expression(), left.fits)
+        rows = heapq.nsmallest(most, found, key=interval_key)
+    for row in rows:
         yield interval_of(row, known.share_end(row))
 
 
@@ -77,3 +87,48 @@ def _is_workload(name: str) -> Any:
     owned = or_(owners == name, owners.endswith(f"\n{name}", autoescape=True))
     kind, _, pod = name.partition("/")
     return or_(owned, and_(owners == "", intervals.c.pod == pod)) if kind == "Pod" else owned
+
+
+# What has left with an archived month -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """Which rows of files are wanted."""
+
+    cluster: str
+    holding: Holding
+    after: IntervalId | None
+    known: Epochs
+
+    def expression(self) -> Any:
+        """As pyarrow's, what narrows most; `fits` says all."""
+        from pyarrow import compute as pc  # noqa: PLC0415 -- large, and only here where Parquet is wanted
+
+        wanted = pc.field("use") == "share"
+        if self.holding.teams is not None:
+            wanted &= pc.field("team").isin(sorted(self.holding.teams))
+        if self.after is not None and self.after.cluster == self.cluster:
+            wanted &= pc.field("device") >= self.after.device
+        return wanted
+
+    def fits(self, row: Row) -> bool:
+        holding = self.holding
+        if row["use"] != "share" or (holding.teams is not None and row["team"] not in holding.teams):
+            return False
+        if holding.namespace not in ("", row["namespace"]):
+            return False
+        if holding.workload not in ("", interval_of(row, None).workload):
+            return False
+        end = self.known.share_end(row)
+        still = end is None or end > (holding.start or 0)
+        return still and (self.after is None or interval_key(row) > tuple(self.after))
+
+
+def _as_it_is(column: Any) -> Any:
+    return column
+
+
+def _bytewise(column: Any) -> Any:
+    """Text in the order of its bytes, as rows of files are sorted, whatever the database's own order is."""
+    return column.collate("C") if isinstance(column.type, Text) else column

@@ -18,7 +18,7 @@ from farthing.store.database import Database
 from farthing.store.meters import IDLE, epochs, mark, remember, settled_day
 from farthing.store.rows import book_of, book_row
 from farthing.store.schema import books, dirty, entries, idle_rules, periods, progress
-from farthing.store.settle import START, Place, Settled, mark_ended_days, settle_idle, settle_some
+from farthing.store.settle import START, Place, Settled, mark_ended_days, settle_idle, settle_some, waiting_for_archives
 from farthing.store.upsert import put
 
 
@@ -94,7 +94,7 @@ class Ledger:
             total += found
         with self.database.writing() as connection:
             settle_idle(connection)
-        return total
+            return total + Settled(waiting=waiting_for_archives(connection))
 
     def close_period(self, period: str, at: int) -> None:
         """Close a month for good, at the instant `at`; ConflictError says what is not settled yet."""
