@@ -57,6 +57,7 @@ async def test_a_team_spends_its_budget_and_no_more(site, url, tmp_path):
         late = await site.held("late", "BudgetSpent")
         assert "budget poor of team poor is spent" in late["message"]
         assert "it resets on " in late["message"]
+        await eventually(lambda: _says_so(site), "the object says that it is spent", 30)
         events = await site.connection.list_all("/apis/events.k8s.io/v1/namespaces/default/events")
         told = {(e["regarding"].get("kind"), e["regarding"].get("name"), e["reason"]) for e in events[0]}
         assert ("Budget", "poor", "BudgetSpent") in told
@@ -71,6 +72,11 @@ async def test_a_team_spends_its_budget_and_no_more(site, url, tmp_path):
 
 def _rich(hint):
     return {"annotations": {"farthing.dev/duration": hint}, "labels": {"farthing.dev/team": "rich"}}
+
+
+async def _says_so(site):
+    found = (await site.connection.get(f"{BUDGETS}/poor")).get("status", {})
+    return (found.get("limit"), found.get("left"), found.get("state")) == ("60.000000", "0.000000", "exhausted")
 
 
 async def _stopped(site):

@@ -194,6 +194,25 @@ class BudgetSpec(Part):
     )
 
 
+class BudgetStatus(Part):
+    """How the budget stands; only Farthing writes it, once a minute at most where its state stays the same.
+
+    Amounts are decimals in `unit`: money of the ledger's currency, or GPU hours.
+    """
+
+    unit: str = Field(max_length=16, description="The ledger's currency, or GPU hours.")
+    limit: str = Field(max_length=40, description="What may be spent in a period.")
+    spent: str = Field(max_length=40, description="What is spent of it.")
+    left: str = Field(max_length=40, description="What is left; 0 where more is spent.")
+    forecast: str = Field(
+        max_length=40, description="What will be spent when it resets, if the pace of the last six hours goes on."
+    )
+    state: Literal["ok", "warning", "exhausted"] = Field(description="warning: from the part on at which it warns.")
+    burning: bool = Field(description="Whether it is being spent much faster than it would last.")
+    resets_at: str = Field(max_length=32, description="When the period ends, in UTC.")
+    as_of: str = Field(max_length=32, description="When it stood so, in UTC.")
+
+
 class Budget(Kind):
     """What a team may spend in a period.
 
@@ -208,9 +227,13 @@ class Budget(Kind):
         Column("GPU hours", ".spec.gpuHours"),
         Column("Period", ".spec.period"),
         Column("On exhausted", ".spec.onExhausted"),
+        Column("Spent", ".status.spent"),
+        Column("Left", ".status.left"),
+        Column("State", ".status.state"),
     )
 
     spec: BudgetSpec
+    status: BudgetStatus | None = None
 
 
 Name = Annotated[str, Field(max_length=253)]

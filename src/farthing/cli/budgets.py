@@ -16,9 +16,7 @@ from farthing.cli.look import look
 from farthing.cli.options import Context, Format, Kubeconfig, Output, connect
 from farthing.cli.render import Column, bar, console, show_json, show_table
 from farthing.ledger.budget import BURNS, Account
-from farthing.ledger.money import format_exact
 from farthing.model.errors import NotFoundError
-from farthing.model.quantity import MILLI_GPU_HOUR
 from farthing.state.world import World
 
 if TYPE_CHECKING:
@@ -105,10 +103,14 @@ def look_at_budgets(world: World, url: str, cluster: str, at: float) -> None:
 
 def report_of(found: "Found", team: str) -> BudgetReport:
     """The accounts as rows."""
+    from farthing.spoke.treasury import stranger_sentence  # noqa: PLC0415 -- SQL takes most of a second to import
+
     accounts = [account for account in found.accounts if team in ("", account.budget.team)]
     accounts.sort(key=lambda account: (-_part(account), account.budget.name))
     faults = (f"budget {name} cannot be read, and counts for nothing: {said}" for name, said in found.faults.items())
-    return BudgetReport(tuple(_row(account) for account in accounts), (*faults, *found.unpriced))
+    teams = {account.budget.name: account.budget.team for account in found.accounts}
+    strangers = (f"budget {name}: {stranger_sentence(teams[name])}" for name in found.strangers)
+    return BudgetReport(tuple(_row(account) for account in accounts), (*faults, *strangers, *found.unpriced))
 
 
 def _part(account: Account) -> float:
@@ -121,9 +123,9 @@ def _row(account: Account) -> BudgetRow:
         budget=budget.name,
         team=budget.team,
         unit=allowance.currency or "GPU hours",
-        limit=_exact(account, budget.limit),
-        spent=_exact(account, account.spent),
-        left=_exact(account, allowance.left),
+        limit=account.exact(budget.limit),
+        spent=account.exact(account.spent),
+        left=account.exact(allowance.left),
         state=account.state,
         since=_instant(account.starts),
         resets=_instant(account.resets),
@@ -133,10 +135,6 @@ def _row(account: Account) -> BudgetRow:
         slow_pace=account.paces[1],
         burning=account.burns,
     )
-
-
-def _exact(account: Account, number: int) -> str:
-    return format_exact(number * 10**6 // MILLI_GPU_HOUR if account.budget.of_time else number)
 
 
 def _instant(at: int) -> str:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 from rich.text import Text
 
-from farthing.cli.cost_of_use import Unit, show_use, use_report
+from farthing.cli.cost_of_use import Unit, show_use, use_report, write_use
 from farthing.cli.render import Column, console, percent, show_json, show_table
 from farthing.ledger.money import MICRO, format_exact, format_money
 from farthing.ledger.period import day_text
@@ -134,7 +134,7 @@ def cost(
         fields = (step.value, *(name for name in fields if name != step.value))
     first, last = days_of(since, until, int(time.time()))
     if waste or per:
-        _answer_use(ledger, (fields, first, last, team, workload), waste, per, output)
+        _answer_use(ledger, (fields, first, last, team, workload), waste, per, output, file)
         return
     with opened(ledger) as found:
         report = _report(found, fields, (first, last), team, workload)
@@ -147,18 +147,22 @@ def _answer_use(
     waste: bool,
     per: Unit | None,
     output: CostFormat,
+    file: Path | None,
 ) -> None:
-    """Costs beside what came of them, as a table or as JSON."""
+    """Costs beside what came of them."""
     if waste and per:
         raise InvalidError("--per", "goes without --waste; ask for one after the other")
-    if output not in (CostFormat.table, CostFormat.json):
-        raise InvalidError("--output", f"{output} is not made of use; expected table or json")
+    if output is CostFormat.parquet:
+        raise InvalidError("--output", "parquet is not made of use; expected table, json or csv")
     with opened(url) as found:
         from farthing.store.ask import Question  # noqa: PLC0415 -- SQL takes most of a second to import
 
         report = use_report(found, Question(*question), per)
     if output is CostFormat.json:
         show_json(report)
+    elif output is CostFormat.csv:
+        with _csv(file) as out:
+            write_use(report, out)
     else:
         show_use(console(), report)
 
@@ -282,10 +286,15 @@ def _table_rows(found: CostReport) -> list[dict[str, Any]]:
 
 def _write_csv(found: CostReport, file: Path | None) -> None:
     names = [*found.by, "currency", "cost", "not_settled", "gpu_hours", "gib_hours"]
-    with file.open("w", newline="", encoding="utf-8") if file else contextlib.nullcontext(sys.stdout) as out:
+    with _csv(file) as out:
         writer = csv.DictWriter(out, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(_table_rows(found))
+
+
+def _csv(file: Path | None) -> contextlib.AbstractContextManager[TextIO]:
+    """Where CSV goes: a file, or standard output where none is named."""
+    return file.open("w", newline="", encoding="utf-8") if file else contextlib.nullcontext(sys.stdout)
 
 
 def _write_parquet(found: CostReport, file: Path | None) -> None:

@@ -1,9 +1,11 @@
 """Costs beside what came of them: what was granted and not used, and what a token or a request costs."""
 
+import csv
+import dataclasses
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -152,6 +154,15 @@ def show_use(out: Console, report: UseReport) -> None:
     out.print(f"\nfrom {report.since} to {report.until}, in UTC", style="bold")
     for problem in report.problems:
         out.print(Text(problem, "yellow"))
+
+
+def write_use(report: UseReport, out: TextIO) -> None:
+    """The report as CSV, a column for each field of its rows; empty where nothing is known."""
+    of_row = WasteRow if not report.unit else UnitRow
+    fields = [field.name for field in dataclasses.fields(of_row) if field.name != "names"]
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*report.by, "currency", *fields])
+    writer.writerows([*row.names, report.currency, *(getattr(row, name) for name in fields)] for row in report.rows)
 
 
 def _cells(row: WasteRow | UnitRow) -> tuple[str, ...]:

@@ -14,10 +14,11 @@ from typing import Final, Literal, NamedTuple, get_args
 
 from farthing.ledger.fleet import physicals
 from farthing.ledger.interval import DAY, Supply
-from farthing.ledger.money import HOUR, MICRO
+from farthing.ledger.money import HOUR, MICRO, format_exact
 from farthing.ledger.period import first_day, next_period, period_of
 from farthing.ledger.price import Prices, UnpricedError
 from farthing.model.budget import Allowance, OnExhausted, line_of
+from farthing.model.quantity import MILLI_GPU_HOUR
 from farthing.state.fleet import Fleet
 
 Length = Literal["Month", "Quarter", "Days"]
@@ -123,7 +124,8 @@ def pace(budget: Budget, length: int, window: int, spent: int) -> float:
 class Account:
     """A budget at an instant: what is spent of the period from `starts` until `resets` (seconds since 1970).
 
-    `burns` names the burns that go on, `paces` is how many times the even pace each of the `BURNS` is at.
+    `burns` names the burns that go on, `paces` is how many times the even pace each of the `BURNS` is at. `forecast` is
+    what will be spent when it resets, if the pace of the longest window goes on.
     """
 
     budget: Budget
@@ -133,6 +135,11 @@ class Account:
     resets: int
     burns: tuple[str, ...] = ()
     paces: tuple[float, ...] = ()
+    forecast: int = 0
+
+    def exact(self, number: int) -> str:
+        """An amount in the budget's unit as exact decimal text, GPU time in hours."""
+        return format_exact(number * MICRO // MILLI_GPU_HOUR if self.budget.of_time else number)
 
     @property
     def state(self) -> Literal["ok", "warning", "exhausted"]:
@@ -168,15 +175,17 @@ def account(
     """How a budget stands: what each team was charged in its period, and within each of the `WINDOWS`."""
     first, end = budget.period(at // DAY)
     length = (end - first) * DAY
+    longest = WINDOWS[-1]
     recent = {window: of_budget(budget, by_team, parents) for window, by_team in windows.items()}
     return Account(
         budget=budget,
         currency=currency,
-        spent=of_budget(budget, spent, parents),
+        spent=(so_far := of_budget(budget, spent, parents)),
         starts=first * DAY,
         resets=end * DAY,
         burns=burning(budget, length, recent),
         paces=tuple(round(pace(budget, length, burn.seconds, recent.get(burn.seconds, 0)), 2) for burn in BURNS),
+        forecast=so_far + recent.get(longest, 0) * max(0, end * DAY - at) // longest,
     )
 
 

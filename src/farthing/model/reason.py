@@ -53,7 +53,7 @@ class Why(StrEnum):
     """A budget is being spent much faster than it would last."""
 
     INVALID_OBJECT = "InvalidObject"
-    """A budget or a price book cannot be read or taken over; it counts for nothing until it is written anew."""
+    """A budget or a price book cannot be read or taken over, and counts for nothing; or a budget's team is none."""
 
     REFUSED_BY_SCHEDULER = "RefusedByScheduler"
     """kube-scheduler would not have it on the node; its share was freed and it is placed anew."""

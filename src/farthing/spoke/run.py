@@ -13,12 +13,14 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 from prometheus_client import start_http_server
 
 from farthing.kube.apply import Applier
+from farthing.kube.budgets import write_standing
 from farthing.kube.connection import Connection
 from farthing.kube.resources import METERED, WATCHED
 from farthing.kube.watch import Inbox, follow
@@ -92,7 +94,7 @@ async def _one_term(settings: Settings, metrics: Metrics, stop: asyncio.Event) -
             duration=settings.lease_seconds,
         )
         loop = _assemble(connection, lease, metrics, clocks, identity, settings.half_life)
-        besides = _besides(settings.ledger, settings.namespace, loop, clocks) if settings.ledger else ()
+        besides = _besides(settings.ledger, settings.namespace, connection, loop, clocks) if settings.ledger else ()
         watched = (*WATCHED, *METERED) if settings.ledger else WATCHED
         listed = [asyncio.Event() for _ in watched]
         follows = (follow(connection, kind, loop.inbox, event) for kind, event in zip(watched, listed, strict=True))
@@ -136,13 +138,15 @@ def _assemble(
 _Work = Callable[[], Coroutine[None, None, None]]
 
 
-def _besides(ledger: LedgerSettings, namespace: str, loop: Loop, clocks: SystemClocks) -> tuple[_Work, ...]:
+def _besides(
+    ledger: LedgerSettings, namespace: str, connection: Connection, loop: Loop, clocks: SystemClocks
+) -> tuple[_Work, ...]:
     """What a leader with a ledger does beside placing pods: it meters, scrapes, and looks after budgets."""
     from farthing.spoke.metering import Metering  # noqa: PLC0415 -- SQL takes most of a second to import
     from farthing.spoke.treasury import Treasury  # noqa: PLC0415 -- as above
 
     loop.meter = metering = Metering(ledger, loop.metrics, clocks.now)
-    treasury = Treasury(ledger, loop.metrics, loop.events, clocks.now)
+    treasury = Treasury(ledger, loop.metrics, loop.events, partial(write_standing, connection), clocks.now)
     may_write = loop.leading
     loop.leading = lambda: may_write() and treasury.ready
     scraper = Scraper(metering.use, loop.metrics, namespace, clocks.now)

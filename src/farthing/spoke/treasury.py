@@ -26,6 +26,7 @@ from farthing.model.written import BudgetObject, PriceBookObject
 from farthing.spoke.events import Events
 from farthing.spoke.metrics import Metrics
 from farthing.spoke.settings import LedgerSettings
+from farthing.spoke.standings import Standings, Write
 from farthing.state.fleet import Fleet
 from farthing.state.world import World
 from farthing.store.budgets import accounts, read_budgets
@@ -50,6 +51,8 @@ class Found:
     budgets: Budgets | None
     faults: Mapping[str, str]
     unpriced: tuple[str, ...] = ()
+    strangers: tuple[str, ...] = ()
+    """Names of budgets whose team is none, although there are Teams."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,18 @@ class Seen:
     books: tuple[PriceBookObject, ...]
     fleet: Fleet
     parents: Mapping[str, str]
+    teams: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, world: World) -> "Seen":
-        parents = {team.name: team.parent for team in world.all(Team) if team.parent}
-        return cls(tuple(world.all(BudgetObject)), tuple(world.all(PriceBookObject)), world.fleet, parents)
+        teams = tuple(world.all(Team))
+        parents = {team.name: team.parent for team in teams if team.parent}
+        names = frozenset(team.name for team in teams)
+        return cls(tuple(world.all(BudgetObject)), tuple(world.all(PriceBookObject)), world.fleet, parents, names)
+
+    def unknown_team(self, team: str) -> bool:
+        """Whether there are Teams, and this is none of them: its budget will never count anything."""
+        return bool(self.teams) and team not in self.teams
 
 
 def find(database: Database, seen: Seen, cluster: str, at: float) -> Found:
@@ -83,7 +93,8 @@ def find(database: Database, seen: Seen, cluster: str, at: float) -> Found:
         factors=factors_now(found.prices, now),
         parents=seen.parents,
     )
-    return Found(found.accounts, budgets, faults, found.unpriced)
+    strangers = tuple(sorted(name for name, budget in wanted.items() if seen.unknown_team(budget.team)))
+    return Found(found.accounts, budgets, faults, found.unpriced, strangers)
 
 
 def read_objects(objects: Iterable[BudgetObject]) -> tuple[dict[str, Budget], dict[str, str]]:
@@ -120,10 +131,13 @@ def take_over(ledger: Ledger, objects: Iterable[PriceBookObject]) -> dict[str, s
 class Treasury:
     """One term's view of the budgets. `ready` turns True once decisions may be made."""
 
-    def __init__(self, settings: LedgerSettings, metrics: Metrics, events: Events, now: Callable[[], float]) -> None:
+    def __init__(
+        self, settings: LedgerSettings, metrics: Metrics, events: Events, write: Write, now: Callable[[], float]
+    ) -> None:
         self._settings = settings
         self._metrics = metrics
         self._events = events
+        self._standings = Standings(write)
         self._now = now
         self._ledger: Ledger | None = None
         self._told: dict[tuple[str, str], frozenset[Why]] = {}
@@ -161,6 +175,8 @@ class Treasury:
         self._metrics.budgets_unknown.set(0)
         world.budgets = _kept(world.budgets, found.budgets)
         self._metrics.show_budgets(found.accounts)
+        written = {one.name for one in seen.budgets} - found.faults.keys()
+        await self._standings.say(found.accounts, written, self._now())
         await self._tell(found, faults, {one.name for one in seen.budgets})
 
     def _find(self, seen: Seen) -> tuple[Found, dict[str, str]]:
@@ -173,7 +189,10 @@ class Treasury:
 
     async def _tell(self, found: Found, books: Mapping[str, str], written: set[str]) -> None:
         """What is new: in the log, and as events of the objects."""
-        news = {("Budget", account.budget.name): reasons(account) for account in found.accounts}
+        news = {
+            ("Budget", account.budget.name): reasons(account, stranger=account.budget.name in found.strangers)
+            for account in found.accounts
+        }
         for kind, faults in (("Budget", found.faults), ("PriceBook", books)):
             news |= {(kind, name): (Reason(Why.INVALID_OBJECT, sentence),) for name, sentence in faults.items()}
         told, self._told = self._told, {key: frozenset(reason.why for reason in said) for key, said in news.items()}
@@ -187,12 +206,14 @@ class Treasury:
         self._unpriced = set(found.unpriced)
 
 
-def reasons(account: Account) -> tuple[Reason, ...]:
-    """What there is to say of a budget; nothing where all is well."""
+def reasons(account: Account, *, stranger: bool = False) -> tuple[Reason, ...]:
+    """What there is to say of a budget; nothing where all is well. `stranger`: its team is none of the Teams."""
     allowance, found = account.allowance, []
     spent = (
         f"{allowance.amount(account.spent)} of {allowance.amount(allowance.limit)} of team {allowance.team} are spent"
     )
+    if stranger:
+        found.append(Reason(Why.INVALID_OBJECT, stranger_sentence(allowance.team)))
     if account.state == "exhausted":
         found.append(Reason(Why.BUDGET_SPENT, f"{spent}; it resets on {allowance.until()}"))
     elif account.state == "warning":
@@ -201,6 +222,11 @@ def reasons(account: Account) -> tuple[Reason, ...]:
         pace = max(account.paces)
         found.append(Reason(Why.BUDGET_BURNING, f"{spent}, now at {pace:g} times the pace that lasts for the period"))
     return tuple(found)
+
+
+def stranger_sentence(team: str) -> str:
+    """What there is to say of a budget for a team that is none."""
+    return f"it is for the team {team}, and no Team has that name; name one that is there"
 
 
 def _kept(old: Budgets | None, new: Budgets | None) -> Budgets | None:
