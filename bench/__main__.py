@@ -5,7 +5,9 @@
 `python -m bench governance [baseline|fairness|cost]` measures teams and writes docs/benchmarks-governance.md.
 `python -m bench gangs` measures gangs and preemption on a cluster and writes docs/benchmarks-gangs.md.
 `python -m bench ledger [DEVICES] [INTERVALS A DEVICE]` measures the ledger and writes docs/benchmarks-ledger.md.
-`python -m bench growth [DEVICES] [MONTHS]` measures it month after month and writes docs/benchmarks-growth.md.
+`python -m bench growth [FOLDER] [make | measure]` measures it at 1, 10 and 100 million intervals and writes
+docs/benchmarks-growth.md. It needs 25 GiB, goes on where it was interrupted, and makes and measures one size at a time
+where that is asked for.
 """
 
 import asyncio
@@ -143,6 +145,6 @@ if __name__ == "__main__":  # processes that the export starts read this file to
     elif sys.argv[1:2] == ["ledger"]:
         ledger.main(*map(int, sys.argv[2:4]))
     elif sys.argv[1:2] == ["growth"]:
-        growth.main(*map(int, sys.argv[2:4]))
+        growth.main(*sys.argv[2:4])
     else:
         main()
