@@ -8,6 +8,7 @@ A memory can be written down, by team as of an instant, and begun with later. Be
 what is borrowed when it is read to have been borrowed all the time; so only what would then be wrong is worth writing.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -68,7 +69,8 @@ class Memory:
         )
 
     def _later(self, level: float, borrowed: int, seconds: float) -> float:
-        return level + (1 - 0.5 ** (max(0.0, seconds) / self._half_life)) * (borrowed - level)
+        kept = math.exp2(-max(0.0, seconds) / self._half_life)
+        return borrowed + kept * (level - borrowed)
 
     def _begin(self, now: dict[_Key, int], at: float) -> dict[_Key, float]:
         """The first levels: from what was written down; who is not in there always borrowed what it does now."""
