@@ -1,10 +1,12 @@
 """Kueue's baseline shape on the real control plane: real pods, bound to simulated nodes, that run and end.
 
 The workloads, queues and quotas are those of `bench.baseline`. As in Kueue's suite each queue makes its workloads of
-one size one after the other, with the pause before each, and the next only when the API server has taken the last.
-A workload is a bare pod that never restarts; KWOK lets it run for as long as it says. Nobody deletes pods that are
-over, as in a cluster where nobody looks: kube-controller-manager's pod garbage collector does from 12,500 on. A pod that
-was evicted is made anew, as its Job would, and has waited since it was first made.
+one size one after the other, with the pause before each, and the next only when the API server has taken the last; all
+queues together never ask it for more than AT_ONCE at the same time.
+A workload is a bare pod that never restarts; KWOK lets it run for as long as it says. Who made it deletes it when it is
+over, as Airflow does, and Argo where it is told to. (Of a finished pod that stays, kube-controller-manager makes the
+claim once more, and deletes it again: five requests for nothing.) A pod that was evicted is made anew, as its Job would,
+and has waited since it was first made.
 """
 
 import asyncio
@@ -13,25 +15,28 @@ import statistics
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import msgspec
 
 from bench.baseline import BORROWING, COHORTS, NODE, NOMINAL, QUEUES, SIZES, Size
-from bench.rig import Json, Rig, annotated, eventually, rig
+from bench.rig import AT_ONCE, Json, Rig, annotated, eventually, rig
 from farthing.files.fleet import Group
 from farthing.kube.connection import Connection
 from farthing.kube.resources import CLAIMS, PODS, TEAMS
 from farthing.local.fleet import node_with_gpus
 from farthing.local.publish import publish
 from farthing.model.cluster import Key
-from farthing.model.errors import TransientError
+from farthing.model.errors import NotFoundError, TransientError
 
 MODEL = "unit"
 LONGEST_SECONDS = 900.0
 STEP_SECONDS = 10.0
+AT_ONCE_GONE = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0}
+COLLECT = "400"
+"""How far the memory of the components, but kube-apiserver, may grow between two collections, in percent of what is used."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class Run:
     held: float
     ran: float
     waited: dict[str, float]
+    since_due: dict[str, float]
     late: float
     evicted: int
     cpu: dict[str, float]
@@ -54,6 +60,7 @@ class Run:
 
 async def measure(part: float = 1.0) -> Run:
     """All workloads, or a part of each queue's."""
+    os.environ["GOGC"] = COLLECT
     async with rig(node_lifecycle=True) as r:
         await _set_up(r)
         book, load = Book(), Load(r.connection, part)
@@ -62,6 +69,8 @@ async def measure(part: float = 1.0) -> Run:
             begun = time.monotonic()
             making = asyncio.create_task(load.make())
             while not (making.done() and book.is_over(load.wanted)):
+                if load.errors:
+                    raise load.errors[0]
                 if time.monotonic() - begun > LONGEST_SECONDS:
                     raise TimeoutError(f"only {len(book.ended)} of {load.wanted} pods ended in {LONGEST_SECONDS:.0f} s")
                 _progress(r, book, load, begun)
@@ -75,9 +84,6 @@ async def measure(part: float = 1.0) -> Run:
 def _figures(book: "Book", load: "Load", spent: dict[str, float]) -> Run:
     first, last = min(load.asked.values()), max(book.ended.values())
     span, capacity = last - first, COHORTS * NODE
-    waits: dict[str, list[float]] = defaultdict(list)
-    for key, asked in load.asked.items():
-        waits[load.sizes[key].name].append(book.bound[key] - asked)
     work = sum(size.units * size.runs / 1000 for size in load.sizes.values())
     planned = max(size.every * size.count * load.part / 1000 for size in SIZES)
     return Run(
@@ -85,11 +91,20 @@ def _figures(book: "Book", load: "Load", spent: dict[str, float]) -> Run:
         makespan=span,
         held=book.held_until(last) / (capacity * span),
         ran=work / (capacity * span),
-        waited={name: statistics.fmean(found) for name, found in waits.items()},
+        waited=_means(book, load, load.asked),
+        since_due=_means(book, load, load.due),
         late=max(load.asked.values()) - first - planned,
         evicted=sum(load.again.values()),
         cpu={name: 1000 * seconds / len(load.asked) for name, seconds in spent.items()},
     )
+
+
+def _means(book: "Book", load: "Load", since: dict[Key, float]) -> dict[str, float]:
+    """The mean time until pods were bound, by size."""
+    waits: dict[str, list[float]] = defaultdict(list)
+    for key, at in since.items():
+        waits[load.sizes[key].name].append(book.bound[key] - at)
+    return {name: statistics.fmean(found) for name, found in waits.items()}
 
 
 def _progress(r: Rig, book: "Book", load: "Load", begun: float) -> None:
@@ -163,16 +178,23 @@ def _team(name: str, amount: int, borrowing: int, **spec: object) -> Json:
 
 
 class Load:
-    """Makes the pods. `asked` is when each was first asked for, `again` how often it had to be made anew."""
+    """Makes the pods. `asked` is when each was first asked for, `again` how often it had to be made anew.
+
+    `due` is when it would have been asked for, if nothing took any time but the pauses.
+    """
 
     def __init__(self, connection: Connection, part: float) -> None:
         self._connection = connection
         self.part = part
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._begun = time.monotonic()
         self.asked: dict[Key, float] = {}
+        self.due: dict[Key, float] = {}
         self.sizes: dict[Key, Size] = {}
         self.again: Counter[Key] = Counter()
         self.wanted = COHORTS * QUEUES * sum(round(size.count * part) for size in SIZES)
-        self._anew: set[asyncio.Task[None]] = set()
+        self.errors: list[BaseException] = []
+        self._besides: set[asyncio.Task[object]] = set()
 
     async def make(self) -> None:
         await asyncio.gather(*(self._series(queue, size) for queue in _queues() for size in SIZES))
@@ -181,8 +203,10 @@ class Load:
         for i in range(round(size.count * self.part)):
             await asyncio.sleep(size.every / 1000)
             key = Key(queue, f"{size.name}-{i}")
-            self.asked[key], self.sizes[key] = time.monotonic(), size
-            await self._create(key, key.name)
+            async with self._slots:
+                self.asked[key], self.sizes[key] = time.monotonic(), size
+                self.due[key] = self._begun + (i + 1) * size.every / 1000
+                await self._create(key, key.name)
 
     async def _create(self, key: Key, name: str) -> None:
         size, manifest = self.sizes[key], annotated(name, str(self.sizes[key].units))
@@ -193,9 +217,22 @@ class Load:
     def make_anew(self, key: Key) -> None:
         """The pod was evicted: make another in its place."""
         self.again[key] += 1
-        task = asyncio.create_task(self._create(key, f"{key.name}.{self.again[key]}"))
-        self._anew.add(task)
-        task.add_done_callback(self._anew.discard)
+        self._do(self._create(key, f"{key.name}.{self.again[key]}"))
+
+    def delete(self, namespace: str, name: str) -> None:
+        """The pod is over: nobody needs it any more."""
+        self._do(self._connection.delete(f"/api/v1/namespaces/{namespace}/pods/{name}", AT_ONCE_GONE))
+
+    def _do(self, work: Coroutine[None, None, object]) -> None:
+        task = asyncio.create_task(work)
+        self._besides.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[object]) -> None:
+        self._besides.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, NotFoundError):
+            self.errors.append(error)
 
 
 # What happens -----------------------------------------------------------------------------------------------------
@@ -276,6 +313,7 @@ class Book:
         if phase == "Succeeded":
             self._lives[meta.uid] = False
             self.ended[key] = now
+            load.delete(meta.namespace, meta.name)
         elif phase == "Failed" or event.type == "DELETED":
             self._lives[meta.uid] = False
             load.make_anew(key)
@@ -363,6 +401,8 @@ def lines(run: Run, kueue: dict[str, float]) -> Iterator[str]:
     yield f"| quota in use, % | {kueue['use']:.0f} | **{100 * run.held:.0f}** |"
     for size in reversed(SIZES):
         yield f"| wait of the {size.name}, mean s | {kueue[size.name]:.1f} | **{run.waited[size.name]:.1f}** |"
+    for size in reversed(SIZES):
+        yield f"| the same of the {size.name} since it was due | | {run.since_due[size.name]:.1f} |"
     yield f"| evictions | 49 | {run.evicted} |"
     yield ""
     yield f"Making the pods took {run.late:.0f} s longer than their pauses. Of the devices' time {100 * run.ran:.0f} % was spent"

@@ -15,8 +15,9 @@ from farthing.model.reason import Reason
 RETELL_SECONDS: Final = 30.0
 """A pod that waits for the same reason is told new numbers at most so often."""
 
-TOLD_AT_ONCE: Final = 16
-"""Holds being written at the same time: a third of all effects that may be."""
+TOLD_AT_ONCE: Final = 4
+"""Holds being written at the same time. An API server at ease answers hundreds a second of these few; one that is busy
+has better things to do."""
 
 CHANGED, NEW, NUMBERS = range(3)
 """What goes first: another reason than before, then a first one, then only other numbers."""
