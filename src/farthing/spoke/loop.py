@@ -20,6 +20,7 @@ from farthing.model.plan import Effect, Hold, MakeTemplate, Observation, Place, 
 from farthing.model.reason import Reason
 from farthing.spoke.events import Events
 from farthing.spoke.metrics import Metrics
+from farthing.spoke.record import record
 from farthing.state.residents import gangs_of, residents
 from farthing.state.snapshot import Snapshot
 from farthing.state.world import World
@@ -192,6 +193,7 @@ class Loop:
                     for news in await self.applier.apply(effect):
                         self._believe(news, self.clocks.now())
             outcome = "done"
+            record(effect, self.world.team_of)
             await self._tell(effect)
         except (ConflictError, NotFoundError) as error:
             outcome = "overtaken"
