@@ -35,7 +35,15 @@ def why_not(draft: Draft, pod: Pod, needs: tuple[Need, ...], team: str) -> Reaso
 
 
 def never(fleet: Fleet, need: Need) -> Reason | None:
-    """What no waiting can mend, as the fleet is."""
+    """What no waiting can mend, as the fleet is. Remembered with it."""
+    key = ("never", need)
+    if key not in fleet.memo:
+        fleet.memo[key] = _never(fleet, need)
+    found: Reason | None = fleet.memo[key]
+    return found
+
+
+def _never(fleet: Fleet, need: Need) -> Reason | None:
     sieve = eligible(fleet, need)
     if sieve.error:
         return Reason(Why.INVALID_ASK, sieve.error)
