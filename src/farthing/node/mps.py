@@ -97,7 +97,7 @@ class MpsDaemons:
 
     def _revived(self, name: str) -> bool:
         domain = self._control.domain(name)
-        if domain is None or self._control.stands(name):
+        if domain is None or self._control.answers(name):
             return False
         try:
             self._start(domain)

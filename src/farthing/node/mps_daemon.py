@@ -65,9 +65,20 @@ class Control:
         except (OSError, ValueError, LookupError, TypeError):
             return None
 
+    def answers(self, name: str) -> bool:
+        """Whether the daemon is alive."""
+        domain = self.domain(name)
+        if domain is None:
+            return False
+        try:
+            self._say(domain, "get_server_list")
+        except TransientError:
+            return False
+        return True
+
     def stands(self, name: str) -> bool:
         """Whether the daemon is alive, with its limits."""
-        return (self.place(name) / "ready").exists() and self._answers(name)
+        return (self.place(name) / "ready").exists() and self.answers(name)
 
     def start(self, domain: Domain) -> None:
         """Start a daemon and set its limits. Raises TransientError with the program's words."""
@@ -93,7 +104,7 @@ class Control:
     def stop(self, name: str) -> None:
         """Tell it to go, and remove its folder; one that does not answer is gone already."""
         domain = self.domain(name)
-        if domain and self._answers(name):
+        if domain and self.answers(name):
             self._say(domain, "quit -t 5")
             self._await_end(name)
         with _disk(self.place(name)):
@@ -102,20 +113,10 @@ class Control:
 
     def _await_end(self, name: str) -> None:
         for _ in range(int(SECONDS / _POLL_SECONDS)):
-            if not self._answers(name):
+            if not self.answers(name):
                 return
             time.sleep(_POLL_SECONDS)
         raise TransientError(f"the MPS daemon of {name} does not end; its clients may hang")
-
-    def _answers(self, name: str) -> bool:
-        domain = self.domain(name)
-        if domain is None:
-            return False
-        try:
-            self._say(domain, "get_server_list")
-        except TransientError:
-            return False
-        return True
 
     def _say(self, domain: Domain, command: str) -> str:
         return self._run(domain, [self._program], command + "\n")

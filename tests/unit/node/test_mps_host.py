@@ -235,6 +235,7 @@ def test_killed_between_a_daemons_start_and_its_limits_the_limits_are_set_before
         with pytest.raises(KilledError):
             local.open(group, DEVICES)
     assert heard(folder, group) == ["devices GPU-0"]
+    assert local.tend() == ()  # it is alive, and whoever opens it will see to its limits
     local.open(group, DEVICES)
     assert heard(folder, group)[-2:] == [
         "set_default_device_pinned_mem_limit 0 20480M",
