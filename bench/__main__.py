@@ -2,7 +2,7 @@
 
 `python -m bench planner [PART ...]` measures placement in virtual time and writes docs/benchmarks-planner.md.
 `python -m bench planner-size` measures how it grows and writes docs/benchmarks-planner-size.md.
-`python -m bench governance [baseline|fairness|cost]` measures teams and writes docs/benchmarks-governance.md.
+`python -m bench governance [baseline|baseline-cluster|fairness|cost|memory]` measures teams and writes docs/benchmarks-governance.md.
 `python -m bench gangs` measures gangs and preemption on a cluster and writes docs/benchmarks-gangs.md.
 `python -m bench ledger [DEVICES] [INTERVALS A DEVICE]` measures the ledger and writes docs/benchmarks-ledger.md.
 `python -m bench growth [FOLDER] [make | measure]` measures it at 1, 10 and 100 million intervals and writes

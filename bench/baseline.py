@@ -7,13 +7,15 @@ A unit is a whole device here, and every cohort has as many as it is guaranteed;
 """
 
 import heapq
+import math
 import statistics
 import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from farthing.decide.cycle import plan
+from farthing.decide.cycle import decide
+from farthing.decide.preempt import preempt
 from farthing.model.ask import parse_ask, template_name
 from farthing.model.cluster import (
     DEVICE_CLASS,
@@ -31,10 +33,12 @@ from farthing.model.cluster import (
     Request,
     Slice,
 )
+from farthing.model.gang import Member
 from farthing.model.quantity import MIB
 from farthing.model.team import Queueing, Quota, Team
 from farthing.model.thing import Thing
 from farthing.state.fork import Fork
+from farthing.state.residents import residents
 from farthing.state.world import World
 
 COHORTS, QUEUES, NOMINAL, BORROWING = 5, 6, 20, 100
@@ -65,13 +69,17 @@ WORK = COHORTS * QUEUES * sum(size.units * size.runs * size.count for size in SI
 
 @dataclass(frozen=True)
 class Baseline:
-    """What came of it, in seconds of virtual time; `took` is how long it really took, `plans` how many were made."""
+    """What came of it, in seconds of virtual time.
+
+    `took` is how long it really took, `plans` how many were made, `evicted` how many had to go and began anew.
+    """
 
     makespan: float
     use: float
     waited: dict[str, float]
     took: float
     plans: int
+    evicted: int
 
 
 def fleet(nodes: int, devices: int, model: str = "unit") -> Iterator[Thing]:
@@ -91,15 +99,15 @@ def fleet(nodes: int, devices: int, model: str = "unit") -> Iterator[Thing]:
         yield Slice(name, 1, OWN_DRIVER, name, 1, 1, name, found)
 
 
-def asking(name: str, namespace: str, amount: str, created: float, priority: int = 0) -> tuple[Claim, Pod]:
+def asking(
+    name: str, namespace: str, amount: str, created: float, priority: int = 0, gang: Member | None = None
+) -> tuple[Claim, Pod]:
     """A pod that waits, with its claim."""
     ask, key = parse_ask(amount), Key(namespace, f"{name}-claim")
     claim = Claim(key, f"{name}-claim", 1, created, name, (Request("gpu", DEVICE_CLASS, ask.count),), ask)
     entry = PodClaim("gpu", key.name, template_name(ask))
-    pod = Pod(
-        Key(namespace, name), name, 1, created, Constraints(), 100, MIB, priority=priority, gated=True, claims=(entry,)
-    )
-    return claim, pod
+    more = {"priority": priority, "gated": True, "claims": (entry,), "gang": gang}
+    return claim, Pod(Key(namespace, name), name, 1, created, Constraints(), 100, MIB, **more)
 
 
 def teams() -> Iterator[Team]:
@@ -124,37 +132,92 @@ def arrivals() -> list[tuple[int, str, Size, int]]:
     return sorted(found, key=lambda arrival: (arrival[0], arrival[1], arrival[2].name))
 
 
-def play() -> Baseline:
-    """All of it, one instant after the other."""
-    fork = Fork(World(), 0.0)
-    for thing in (*fleet(COHORTS, NODE), *teams()):
-        fork.see(thing, 0.0)
-    coming, ends, sizes = arrivals()[::-1], list[tuple[int, Key]](), dict[Key, tuple[Size, int]]()
-    waited: dict[str, list[float]] = defaultdict(list)
-    begun, plans, at = time.perf_counter(), 0, 0
-    while coming or ends:
-        at = min(coming[-1][0] if coming else ends[0][0], ends[0][0] if ends else coming[-1][0])
-        while ends and ends[0][0] <= at:
-            pod = fork.world.get(Pod, heapq.heappop(ends)[1])
-            if pod is not None:
-                fork.end(pod, at / 1000)
-        while coming and coming[-1][0] <= at:
-            when, queue, size, i = coming.pop()
-            claim, pod = asking(f"{size.name}-{i}", queue, str(size.units), when / 1000, size.priority)
-            sizes[pod.key] = size, when
-            fork.see(claim, at / 1000)
-            fork.see(pod, at / 1000)
-        plans += 1
-        for effect in fork.carry_out(plan(fork.snapshot(at / 1000)), at / 1000):
-            size, when = sizes[effect.pod.key]
-            waited[size.name].append((at - when) / 1000)
-            heapq.heappush(ends, (at + size.runs, effect.pod.key))
-    assert sum(map(len, waited.values())) == len(sizes)  # noqa: S101 -- nobody was forgotten
-    capacity = COHORTS * NODE
+PREEMPT_SECONDS = 1.0
+"""So often, at most, it is looked at who has to go, as the spoke does."""
+
+
+def play(*, preempting: bool = False) -> Baseline:
+    """All of it, one instant after the other; with `preempting`, those with the better right take what others have."""
+    begun, game = time.perf_counter(), _Game(preempting)
+    while game.coming or game.ends:
+        game.step()
+    assert game.started.keys() == game.first.keys()  # noqa: S101 -- nobody was forgotten
+    waits = {size.name: [game.started[n] - when for n, (s, when) in game.first.items() if s is size] for size in SIZES}
     return Baseline(
-        makespan=at / 1000,
-        use=WORK / (capacity * at),
-        waited={size.name: statistics.fmean(waited[size.name]) for size in SIZES},
+        makespan=game.at / 1000,
+        use=WORK / (COHORTS * NODE * game.at),
+        waited={name: statistics.fmean(found) / 1000 for name, found in waits.items()},
         took=time.perf_counter() - begun,
-        plans=plans,
+        plans=game.plans,
+        evicted=sum(game.again.values()),
     )
+
+
+class _Game:
+    """Everybody who comes, waits, runs and ends. Who was let go begins anew, as a pod that its Job makes.
+
+    `first` is the size of each workload and when it came, `started` when it started the last time, in milliseconds.
+    """
+
+    def __init__(self, preempting: bool) -> None:
+        self.fork = Fork(World(), 0.0)
+        for thing in (*fleet(COHORTS, NODE), *teams()):
+            self.fork.see(thing, 0.0)
+        self.at = self.plans = 0
+        self.coming, self.ends = arrivals()[::-1], list[tuple[int, Key]]()
+        self.first: dict[Key, tuple[Size, int]] = {}
+        self.started: dict[Key, int] = {}
+        self.again: Counter[Key] = Counter()
+        self.look_next = 0.0 if preempting else math.inf
+
+    def step(self) -> None:
+        """Go to the next instant at which somebody comes or ends, and decide."""
+        self.at = min(found[-1][0] for found in (self.coming, self.ends[:1]) if found)
+        while self.ends and self.ends[0][0] <= self.at:
+            pod = self.fork.world.get(Pod, heapq.heappop(self.ends)[1])
+            if pod is not None:
+                self.fork.end(pod, self.at / 1000)
+        while self.coming and self.coming[-1][0] <= self.at:
+            when, queue, size, i = self.coming.pop()
+            key = Key(queue, f"{size.name}-{i}")
+            self.first[key] = size, when
+            self._ask(key, key.name)
+        if self._decide():
+            self._decide()
+
+    def _ask(self, key: Key, name: str) -> None:
+        size, at = self.first[key][0], self.at / 1000
+        for thing in asking(name, key.namespace, str(size.units), at, size.priority):
+            self.fork.see(thing, at)
+
+    def _decide(self) -> bool:
+        """One plan; whether it lets somebody go, so that there is room for others at once."""
+        at, snapshot = self.at / 1000, self.fork.snapshot(self.at / 1000)
+        looking = at >= self.look_next
+        before = replace(snapshot, free=snapshot.free.copy()) if looking else None
+        decided = decide(snapshot)
+        self.plans += 1
+        for effect in self.fork.carry_out(decided.effects, at):
+            key = _workload(effect.pod.key)
+            self.started[key] = self.at
+            heapq.heappush(self.ends, (self.at + self.first[key][0].runs, effect.pod.key))
+        if before is None or not decided.stuck:
+            return False
+        self.look_next = at + PREEMPT_SECONDS
+        running = [one for one in residents(self.fork.world) if not self._just_placed(one.pod)]
+        gone = preempt(before, decided, running, {})
+        self.fork.carry_out(gone, at)
+        for effect in gone:
+            key = _workload(effect.pod.key)
+            self.again[key] += 1
+            self._ask(key, f"{key.name}.{self.again[key]}")
+        return bool(gone)
+
+    def _just_placed(self, pod: Pod) -> bool:
+        """The spoke, too, does not look at those who are only being placed."""
+        return self.started[_workload(pod.key)] == self.at
+
+
+def _workload(key: Key) -> Key:
+    """The workload that a pod is of, the first or one that came in its place."""
+    return Key(key.namespace, key.name.partition(".")[0])

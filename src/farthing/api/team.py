@@ -144,6 +144,23 @@ class Condition(Part):
     last_transition_time: str = Field(max_length=40, description="Since when.")
 
 
+class Borrowed(Part):
+    """What a team borrowed lately of one device class."""
+
+    what: Literal["compute", "memory"] = Field(description="What is counted.")
+    device_class: str = Field(max_length=40, description="The class.")
+    amount: int = Field(ge=0, description="In thousandths of devices, or in bytes.")
+
+
+class Lately(Part):
+    """What a team borrowed lately, half forgotten after each half-life (`farthing spoke --half-life`)."""
+
+    as_of: str = Field(max_length=40, description="The instant that this is as of, in RFC 3339.")
+    borrowed: tuple[Borrowed, ...] = Field(
+        default=(), max_length=100, description="By device class; of a class that is missing, nothing."
+    )
+
+
 class TeamStatus(Part):
     """What Farthing makes of the team; only Farthing writes it."""
 
@@ -152,6 +169,11 @@ class TeamStatus(Part):
         max_length=4,
         description="`Valid`: whether the team is governed as it is written.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+    lately: Lately | None = Field(
+        default=None,
+        description="What it borrowed lately, for a spoke that starts anew; written rarely. Absent: without a "
+        "half-life, and while it always borrowed what it does now.",
     )
 
 

@@ -103,14 +103,10 @@ def look_at_budgets(world: World, url: str, cluster: str, at: float) -> None:
 
 def report_of(found: "Found", team: str) -> BudgetReport:
     """The accounts as rows."""
-    from farthing.spoke.treasury import stranger_sentence  # noqa: PLC0415 -- SQL takes most of a second to import
-
     accounts = [account for account in found.accounts if team in ("", account.budget.team)]
     accounts.sort(key=lambda account: (-_part(account), account.budget.name))
     faults = (f"budget {name} cannot be read, and counts for nothing: {said}" for name, said in found.faults.items())
-    teams = {account.budget.name: account.budget.team for account in found.accounts}
-    strangers = (f"budget {name}: {stranger_sentence(teams[name])}" for name in found.strangers)
-    return BudgetReport(tuple(_row(account) for account in accounts), (*faults, *strangers, *found.unpriced))
+    return BudgetReport(tuple(_row(account) for account in accounts), (*faults, *found.unpriced))
 
 
 def _part(account: Account) -> float:

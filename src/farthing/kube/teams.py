@@ -1,12 +1,15 @@
-"""Writing down what is made of Teams: the TeamTree and the Tenancies that admission looks up, each Team's condition."""
+"""Writing down what is made of Teams: the TeamTree and the Tenancies that admission looks up, each Team's status."""
 
 import contextlib
 from typing import Final
 
 from farthing.kube.connection import Connection, Json
+from farthing.kube.convert import instant
 from farthing.kube.resources import TEAMS, team_path
 from farthing.model.errors import NotFoundError
-from farthing.state.teams import Tree
+from farthing.model.keep import stamp
+from farthing.state.memory import Lately
+from farthing.state.teams import Column, Tree
 
 _API: Final = "/apis/farthing.dev/v1"
 NAME: Final = "farthing"
@@ -114,3 +117,22 @@ async def read_verdicts(connection: Connection) -> dict[str, Json]:
         for item in items
         for condition in item.get("status", {}).get("conditions", ())
     }
+
+
+async def write_lately(connection: Connection, team: str, found: Lately) -> None:
+    """Write what a team borrowed lately."""
+    borrowed = [{"what": what, "deviceClass": name, "amount": amount} for (what, name), amount in found.borrowed]
+    body = {"status": {"lately": {"asOf": stamp(found.at), "borrowed": borrowed}}}
+    await connection.patch(team_path(team, "/status"), body)
+
+
+async def read_lately(connection: Connection) -> dict[str, Lately]:
+    """What teams borrowed lately, as it is written, by team; those of which nothing is are left out."""
+    items, _ = await connection.list_all(TEAMS.path)
+    said = {item["metadata"]["name"]: item.get("status", {}).get("lately") for item in items}
+    return {name: _lately(found) for name, found in said.items() if found is not None}
+
+
+def _lately(found: Json) -> Lately:
+    borrowed = ((Column(one["what"], one["deviceClass"]), one["amount"]) for one in found.get("borrowed", ()))
+    return Lately(instant(found["asOf"]), tuple(borrowed))

@@ -25,6 +25,7 @@ from farthing.state.snapshot import Free
 from farthing.state.usage import untouched
 
 PROFILE = DriverProfile(OWN_DRIVER, 1, OWN_DRIVER, "nvidia", "memory", "compute", "model", "profile")
+DEVICES = DeviceClass(DEVICE_CLASS, 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,17 +53,19 @@ def simulated(nodes: Sequence[Described], seed: int | None = None) -> Simulated:
     order = list(range(len(nodes)))
     if seed is not None:
         random.Random(f"nodes-{seed}").shuffle(order)  # noqa: S311 -- not for secrets
-    made: dict[tuple[object, ...], tuple[Device, ...]] = {}
-    seen: list[Node] = []
-    slices: list[Slice] = []
-    for place, (name, group) in zip(order, nodes, strict=True):
-        label = f"{place:07}-{name}"
-        seen.append(_node(label, group))
-        if group.gpus:
-            slices.append(_slice(label, group, made))
+    seen, slices = things(
+        [Described(f"{place:07}-{one.name}", one.group) for place, one in zip(order, nodes, strict=True)]
+    )
     names = dict(zip(order, (name for name, _ in nodes), strict=True))
-    fleet = build_fleet(seen, slices, [PROFILE], [DeviceClass(DEVICE_CLASS, 1)])
+    fleet = build_fleet(seen, slices, [PROFILE], [DEVICES])
     return Simulated(fleet, tuple(names[place] for place in range(len(nodes))))
+
+
+def things(nodes: Sequence[Described]) -> tuple[list[Node], list[Slice]]:
+    """Nodes and slices as a cluster would show them; beside these it has PROFILE and DEVICES."""
+    made: dict[tuple[object, ...], tuple[Device, ...]] = {}
+    slices = [_slice(name, group, made) for name, group in nodes if group.gpus]
+    return [_node(name, group) for name, group in nodes], slices
 
 
 def _node(name: str, group: Group) -> Node:

@@ -17,9 +17,10 @@ from farthing.kube.apply import Applier
 from farthing.kube.watch import Inbox
 from farthing.model.errors import ConflictError, FarthingError, NotFoundError
 from farthing.model.plan import Effect, Hold, MakeTemplate, Observation, Place, Plan, Preempt, Release, Stop
-from farthing.model.reason import Reason
 from farthing.spoke.events import Events
 from farthing.spoke.metrics import Metrics
+from farthing.spoke.record import record
+from farthing.spoke.telling import Telling
 from farthing.state.residents import gangs_of, residents
 from farthing.state.snapshot import Snapshot
 from farthing.state.world import World
@@ -34,9 +35,6 @@ SWEEP_SECONDS: Final = 5.0
 SHOW_SECONDS: Final = 1.0
 AT_ONCE: Final = 48
 """Effects being written at the same time."""
-
-RETELL_SECONDS: Final = 30.0
-"""A pod that waits for the same reason is told new numbers at most so often."""
 
 PREEMPT_SECONDS: Final = 1.0
 """So often, at most, it is looked at who has to go for those who are stuck."""
@@ -82,7 +80,7 @@ class Loop:
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._told: dict[str, tuple[Reason, float]] = {}
+        self._telling = Telling()
         self._failed: dict[object, float] = {}
         self._swept = self._shown = self._look_next = float("-inf")
         self._unwilling: dict[str, float] = {}
@@ -116,7 +114,7 @@ class Loop:
         if start - self._swept >= SWEEP_SECONDS:
             self._swept = start
             self.world.sweep(at)
-            self._told = {uid: told for uid, told in self._told.items() if start - told[1] < RETELL_SECONDS}
+            self._telling.sweep(start)
         # 3. freeze
         snapshot = self.world.snapshot(at)
         # 4. decide, and now and then who has to go for those who are stuck
@@ -162,23 +160,18 @@ class Loop:
     # Choosing -----------------------------------------------------------------------------------------------------
 
     def _worth_writing(self, decided: Plan, at: float) -> list[Effect]:
-        """The plan without what failed a moment ago, and without holds that say nothing new."""
+        """The plan without what failed a moment ago; of its holds those that are told now, after everything else."""
         self._failed = {key: since for key, since in self._failed.items() if at - since < RETRY_SECONDS}
-        return [
-            effect for effect in decided if _key(effect) not in self._failed and not self._tells_nothing(effect, at)
-        ]
-
-    def _tells_nothing(self, effect: Effect, at: float) -> bool:
-        if not isinstance(effect, Hold):
-            return False
-        known, since = self._told.get(effect.pod.uid, (effect.pod.verdict, float("-inf")))
-        same = known is not None and known.why is effect.reason.why and effect.pod.verdict is not None
-        return same and at - since < RETELL_SECONDS
+        fresh = [effect for effect in decided if not self._failed or _key(effect) not in self._failed]
+        holds = self._telling.news((effect for effect in fresh if isinstance(effect, Hold)), at)
+        return [*(effect for effect in fresh if not isinstance(effect, Hold)), *holds]
 
     # Carrying out -------------------------------------------------------------------------------------------------
 
     def _launch(self, effect: Effect) -> None:
         self.world.assume(effect, self.clocks.now())
+        if isinstance(effect, Hold):
+            self._telling.begin()
         task = asyncio.create_task(self._carry_out(effect))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -192,6 +185,7 @@ class Loop:
                     for news in await self.applier.apply(effect):
                         self._believe(news, self.clocks.now())
             outcome = "done"
+            record(effect, self.world.team_of)
             await self._tell(effect)
         except (ConflictError, NotFoundError) as error:
             outcome = "overtaken"
@@ -203,6 +197,8 @@ class Loop:
                 self._unwilling[owner.uid if owner else effect.pod.uid] = self.clocks.steady() + UNWILLING_SECONDS
             _log.warning("not carried out", effect=kind, error=str(error))
         finally:
+            if isinstance(effect, Hold):
+                self._telling.end()
             self.world.settle(effect, self.clocks.now())
             self.metrics.effects.labels(kind, outcome).inc()
             self._again.set()
@@ -211,7 +207,7 @@ class Loop:
         """Events for people, where something is new."""
         if isinstance(effect, Hold):
             pod, reason = effect.pod, effect.reason
-            self._told[pod.uid] = (reason, self.clocks.steady())
+            self._telling.note(effect, self.clocks.steady())
             if pod.verdict is None or pod.verdict.why is not reason.why:
                 await self.events.tell(pod, reason, "Holding", warning=True)
         elif isinstance(effect, Preempt) and effect.pod.verdict != effect.reason:
@@ -219,7 +215,7 @@ class Loop:
         elif isinstance(effect, Stop):
             await self.events.tell(effect.pod, effect.reason, "Stopping", warning=True)
         elif isinstance(effect, Place):
-            self._told.pop(effect.pod.uid, None)
+            self._telling.forget(effect.pod.uid)
 
     def _show(self, snapshot: Snapshot) -> None:
         self.metrics.show_fleet(snapshot.fleet, snapshot.free)

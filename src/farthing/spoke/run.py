@@ -32,6 +32,7 @@ from farthing.spoke.governing import Governing
 from farthing.spoke.lease import Lease
 from farthing.spoke.loop import Loop
 from farthing.spoke.metrics import Metrics
+from farthing.spoke.remembering import Remembering
 from farthing.spoke.scraping import Scraper
 from farthing.spoke.settings import LedgerSettings, Settings
 from farthing.state.world import World
@@ -100,9 +101,10 @@ async def _one_term(settings: Settings, metrics: Metrics, stop: asyncio.Event) -
         follows = (follow(connection, kind, loop.inbox, event) for kind, event in zip(watched, listed, strict=True))
         auditor = Auditor(connection, loop, loop.events, settings.audit_seconds)
         governing = Governing(connection, loop)
+        remembering = Remembering(connection, loop, settings.half_life)
         tasks = [
             asyncio.create_task(work)
-            for work in (*follows, lease.hold(), _lead(loop, lease, listed, (auditor, governing), besides))
+            for work in (*follows, lease.hold(), _lead(loop, lease, listed, remembering, (auditor, governing), besides))
         ]
         stack.push_async_callback(_end, tasks)
         ending = asyncio.create_task(stop.wait())
@@ -161,6 +163,7 @@ async def _lead(
     loop: Loop,
     lease: Lease,
     listed: list[asyncio.Event],
+    remembering: Remembering,
     always: tuple[Auditor, Governing],
     besides: tuple[_Work, ...],
 ) -> None:
@@ -169,8 +172,9 @@ async def _lead(
         await event.wait()
     _log.info("everything is listed")
     await lease.held.wait()
+    await remembering.recall()
     loop.metrics.leading.set(1)
-    runs = (loop.run(), *(one.run() for one in always), *(begin() for begin in besides))
+    runs = (loop.run(), remembering.run(), *(one.run() for one in always), *(begin() for begin in besides))
     work = [asyncio.create_task(one) for one in runs]
     try:
         while lease.held.is_set():

@@ -7,7 +7,7 @@ start what a budget holds; but a ledger that does not answer holds nobody up for
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +18,9 @@ from farthing.ledger.budget import Account, Budget, factors_now, prices_now
 from farthing.ledger.price import PriceBook
 from farthing.ledger.read_budgets import parse_budget
 from farthing.ledger.read_prices import parse_price_book
+from farthing.model.ask import TEAM
 from farthing.model.budget import Budgets
+from farthing.model.cluster import Namespace, Pod
 from farthing.model.errors import FarthingError, InvalidError
 from farthing.model.reason import Reason, Why
 from farthing.model.team import Team
@@ -51,13 +53,14 @@ class Found:
     budgets: Budgets | None
     faults: Mapping[str, str]
     unpriced: tuple[str, ...] = ()
-    strangers: tuple[str, ...] = ()
-    """Names of budgets whose team is none, although there are Teams."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What of a world the ledger is asked with: what people wrote, the devices, and the tree of teams."""
+    """What of a world the ledger is asked with: what people wrote, the devices, and the tree of teams.
+
+    `teams` are the names that anything counts for: Teams, namespaces, and the labels on these and on pods.
+    """
 
     budgets: tuple[BudgetObject, ...]
     books: tuple[PriceBookObject, ...]
@@ -67,14 +70,16 @@ class Seen:
 
     @classmethod
     def of(cls, world: World) -> "Seen":
-        teams = tuple(world.all(Team))
-        parents = {team.name: team.parent for team in teams if team.parent}
-        names = frozenset(team.name for team in teams)
-        return cls(tuple(world.all(BudgetObject)), tuple(world.all(PriceBookObject)), world.fleet, parents, names)
+        parents = {team.name: team.parent for team in world.all(Team) if team.parent}
+        budgets = tuple(world.all(BudgetObject))
+        teams = frozenset(_names(world)) if budgets else frozenset()
+        return cls(budgets, tuple(world.all(PriceBookObject)), world.fleet, parents, teams)
 
-    def unknown_team(self, team: str) -> bool:
-        """Whether there are Teams, and this is none of them: its budget will never count anything."""
-        return bool(self.teams) and team not in self.teams
+
+def _names(world: World) -> Iterator[str]:
+    yield from (team.name for team in world.all(Team))
+    yield from (name for space in world.all(Namespace) for name in (space.name, space.team))
+    yield from (pod.team for pod in world.all(Pod))
 
 
 def find(database: Database, seen: Seen, cluster: str, at: float) -> Found:
@@ -93,8 +98,7 @@ def find(database: Database, seen: Seen, cluster: str, at: float) -> Found:
         factors=factors_now(found.prices, now),
         parents=seen.parents,
     )
-    strangers = tuple(sorted(name for name, budget in wanted.items() if seen.unknown_team(budget.team)))
-    return Found(found.accounts, budgets, faults, found.unpriced, strangers)
+    return Found(found.accounts, budgets, faults, found.unpriced)
 
 
 def read_objects(objects: Iterable[BudgetObject]) -> tuple[dict[str, Budget], dict[str, str]]:
@@ -177,7 +181,7 @@ class Treasury:
         self._metrics.show_budgets(found.accounts)
         written = {one.name for one in seen.budgets} - found.faults.keys()
         await self._standings.say(found.accounts, written, self._now())
-        await self._tell(found, faults, {one.name for one in seen.budgets})
+        await self._tell(found, faults, seen)
 
     def _find(self, seen: Seen) -> tuple[Found, dict[str, str]]:
         if self._ledger is None:
@@ -187,10 +191,11 @@ class Treasury:
 
     # Telling ------------------------------------------------------------------------------------------------------
 
-    async def _tell(self, found: Found, books: Mapping[str, str], written: set[str]) -> None:
+    async def _tell(self, found: Found, books: Mapping[str, str], seen: Seen) -> None:
         """What is new: in the log, and as events of the objects."""
+        written = {one.name for one in seen.budgets}
         news = {
-            ("Budget", account.budget.name): reasons(account, stranger=account.budget.name in found.strangers)
+            ("Budget", account.budget.name): (*reasons(account), *strangers(account, written, seen.teams))
             for account in found.accounts
         }
         for kind, faults in (("Budget", found.faults), ("PriceBook", books)):
@@ -206,14 +211,12 @@ class Treasury:
         self._unpriced = set(found.unpriced)
 
 
-def reasons(account: Account, *, stranger: bool = False) -> tuple[Reason, ...]:
-    """What there is to say of a budget; nothing where all is well. `stranger`: its team is none of the Teams."""
+def reasons(account: Account) -> tuple[Reason, ...]:
+    """What there is to say of a budget; nothing where all is well."""
     allowance, found = account.allowance, []
     spent = (
         f"{allowance.amount(account.spent)} of {allowance.amount(allowance.limit)} of team {allowance.team} are spent"
     )
-    if stranger:
-        found.append(Reason(Why.INVALID_OBJECT, stranger_sentence(allowance.team)))
     if account.state == "exhausted":
         found.append(Reason(Why.BUDGET_SPENT, f"{spent}; it resets on {allowance.until()}"))
     elif account.state == "warning":
@@ -224,9 +227,19 @@ def reasons(account: Account, *, stranger: bool = False) -> tuple[Reason, ...]:
     return tuple(found)
 
 
-def stranger_sentence(team: str) -> str:
-    """What there is to say of a budget for a team that is none."""
-    return f"it is for the team {team}, and no Team has that name; name one that is there"
+def strangers(account: Account, written: Collection[str], teams: Collection[str]) -> tuple[Reason, ...]:
+    """What there is to say where an object of the cluster is about a team that nobody is of.
+
+    What the ledger holds by itself may be about teams of other clusters.
+    """
+    team = account.allowance.team
+    if account.budget.name not in written or team in teams:
+        return ()
+    sentence = (
+        f"{team} is no Team and no namespace, and no label {TEAM} of a namespace or pod names it, so the budget holds "
+        "nobody; see that the name is right"
+    )
+    return (Reason(Why.UNKNOWN_TEAM, sentence),)
 
 
 def _kept(old: Budgets | None, new: Budgets | None) -> Budgets | None:

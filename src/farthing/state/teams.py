@@ -10,7 +10,7 @@ what is guaranteed to nobody is there to borrow. The arithmetic is Kueue's, for 
 `amount` of a team of teams is what it divides among its children; what it has not divided is own(n).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -259,7 +259,7 @@ def _subtrees(quotas: list[list[Quota]], children: list[list[int]]) -> tuple[Num
 class Used:
     """What teams use: `usage` by team and column as defined above, `held` thousandths of devices of whatever class.
 
-    `past` is what a team and its descendants borrowed lately, by team and column, faded: see `Memory`.
+    `past` is what a team and its descendants borrowed lately, by team and column, faded: see `memory`.
     """
 
     usage: Numbers
@@ -285,48 +285,3 @@ def add_up(tree: Tree, direct: Mapping[str, Sequence[int]]) -> tuple[Numbers, tu
         for r, amount in enumerate(usage[n]):
             up[r] += max(0, amount - local[r])
     return tuple(map(tuple, usage)), tuple(held)
-
-
-class Memory:
-    """What teams borrowed in the past, faded: after a half-life of borrowing nothing, half of it is forgotten.
-
-    It is a level, not a sum: who borrows the same for long comes to remember just that. A half-life of 0 remembers
-    nothing.
-    """
-
-    def __init__(self, half_life: float = 0.0) -> None:
-        self._half_life = half_life
-        self._at: float | None = None
-        self._level: dict[tuple[str, Column], float] = {}
-        self._last: dict[tuple[str, Column], int] = {}
-
-    def copy(self) -> "Memory":
-        """One that remembers the same."""
-        found = Memory(self._half_life)
-        found._at, found._level, found._last = self._at, dict(self._level), dict(self._last)
-        return found
-
-    def learn(self, tree: Tree, usage: Numbers, at: float) -> Numbers:
-        """Note that from now on this is used; what is remembered, by team and column. Empty where nothing ever is."""
-        if self._half_life <= 0:
-            return ()
-        now = dict(_borrowed(tree, usage))
-        if self._at is None:
-            self._level = {key: float(amount) for key, amount in now.items()}
-        else:
-            fresh = 1 - 0.5 ** (max(0.0, at - self._at) / self._half_life)
-            for key in self._level.keys() | self._last.keys():
-                level = self._level.get(key, 0.0)
-                self._level[key] = level + fresh * (self._last.get(key, 0) - level)
-        self._at, self._last = at, now
-        return tuple(
-            tuple(round(self._level.get((team.name, column), 0.0)) for column in tree.columns) for team in tree.teams
-        )
-
-
-def _borrowed(tree: Tree, usage: Numbers) -> Iterator[tuple[tuple[str, Column], int]]:
-    """What each team has beyond what it is guaranteed, where it has."""
-    for team, used, has in zip(tree.teams, usage, tree.subtree, strict=True):
-        for column, amount, guaranteed in zip(tree.columns, used, has, strict=True):
-            if amount > guaranteed:
-                yield (team.name, column), amount - guaranteed

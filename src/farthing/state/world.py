@@ -51,9 +51,10 @@ from farthing.model.thing import Thing
 from farthing.state.classes import classes_of
 from farthing.state.fleet import Fleet, build_fleet
 from farthing.state.gangs import Gang, Gangs, gang_key, gang_of
+from farthing.state.memory import Memory
 from farthing.state.mix import AskClass, Mix
 from farthing.state.snapshot import Free, Resident, Snapshot, Stray, UnderWay, Waiting
-from farthing.state.teams import Memory, Tree, Used, add_up, build_tree, classes_named
+from farthing.state.teams import Tree, Used, add_up, build_tree, classes_named
 from farthing.state.usage import Usage
 
 _T = TypeVar("_T", bound=Thing)
@@ -104,13 +105,13 @@ class World:
         self.budgets: Budgets | None = None
         self._tree: Tree | None = None
         self._strangers: set[str] = set()
-        self._memory = Memory(half_life)
+        self.memory = Memory(half_life)
         self._views: dict[Key, Waiting] = {}
 
     def empty(self) -> "World":
         """A world that knows nothing yet, but what teams borrowed in this one."""
         found = World()
-        found._memory = self._memory.copy()
+        found.memory = self.memory.copy()
         return found
 
     # Reading ------------------------------------------------------------------------------------------------------
@@ -164,7 +165,7 @@ class World:
 
     def _used(self, tree: Tree, at: float) -> Used:
         usage, held = add_up(tree, self._usage.of_team)
-        return Used(usage, held, self._memory.learn(tree, usage, at))
+        return Used(usage, held, self.memory.learn(tree, usage, at))
 
     def snapshot(self, at: float) -> Snapshot:
         """Everything a decision at the instant `at` may look at."""

@@ -4,7 +4,7 @@ import pytest
 
 from farthing.model.cluster import Capacity, Device, Namespace, Pod, Taint
 from farthing.model.team import Quota, Team
-from farthing.state.teams import Memory, faults_of
+from farthing.state.teams import faults_of
 from tests.builders import GIB, allocated, asking, device, node, slice_of, snapshot, world
 from tests.teams import quota, team
 
@@ -149,18 +149,3 @@ def test_a_namespace_without_team_has_no_quota_and_weight_one():
     found = snapshot(node(), slice_of(), team("a", H100=1), asking(namespace="z")).tree
     assert (found.implicit, found.teams[found.at("z")].weight) == (frozenset({"z"}), 1000)
     assert not any(found.subtree[found.at("z")])
-
-
-def test_what_was_borrowed_is_half_forgotten_after_a_half_life():
-    found = tree_of(team("a", H100=1), team("b"))
-    a, used = found.at("a"), [(0, 0), (5000, 0), (0, 0)]
-    memory = Memory(100.0)
-    assert memory.learn(found, tuple(used), 0.0)[a] == (4000, 0)
-    assert memory.learn(found, ((0, 0),) * 3, 50.0)[a] == (4000, 0)
-    assert memory.learn(found, ((0, 0),) * 3, 150.0)[a] == (2000, 0)
-    assert memory.learn(found, ((0, 0),) * 3, 350.0)[a] == (500, 0)
-
-
-def test_a_half_life_of_nothing_remembers_nothing():
-    found = tree_of(team("a"))
-    assert Memory(0.0).learn(found, ((9000, 0),) * 2, 1.0) == ()
