@@ -4,7 +4,8 @@
 `python -m bench planner-size` measures how it grows and writes docs/benchmarks-planner-size.md.
 `python -m bench governance [baseline|baseline-cluster|fairness|cost|memory]` measures teams and writes docs/benchmarks-governance.md.
 `python -m bench gangs` measures gangs and preemption on a cluster and writes docs/benchmarks-gangs.md.
-`python -m bench ledger [DEVICES] [INTERVALS A DEVICE]` measures the ledger and writes docs/benchmarks-ledger.md.
+`python -m bench ledger [DEVICES] [INTERVALS A DEVICE] [SQLite | PostgreSQL]` measures the ledger and writes
+docs/benchmarks-ledger.md.
 `python -m bench growth [FOLDER] [make | measure]` measures it at 1, 10 and 100 million intervals and writes
 docs/benchmarks-growth.md. It needs 25 GiB, goes on where it was interrupted, and makes and measures one size at a time
 where that is asked for.
@@ -143,7 +144,7 @@ if __name__ == "__main__":  # processes that the export starts read this file to
     elif sys.argv[1:2] == ["gangs"]:
         gangs.main()
     elif sys.argv[1:2] == ["ledger"]:
-        ledger.main(*map(int, sys.argv[2:4]))
+        ledger.main(*sys.argv[2:5])
     elif sys.argv[1:2] == ["growth"]:
         growth.main(*sys.argv[2:4])
     else:

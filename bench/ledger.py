@@ -7,6 +7,7 @@ taken in as meters report them, and copied in the database under other names to 
 
 import csv
 import itertools
+import json
 import os
 import random
 import resource
@@ -15,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -50,13 +51,19 @@ BOOK = {
     "lines": [{"perHour": "2.50"}, {"perHour": "1.25", "window": {"from": "22:00", "to": "06:00"}}],
 }
 
+COPIED = 1_000_000
+"""Postings at most that are copied, to compare with."""
+
+DONE = Path(tempfile.gettempdir()) / "farthing-bench-ledger.json"
+"""What was measured of one database, for the page with both."""
+
 
 @dataclass(frozen=True)
 class Speed:
     """One database. Rates are intervals per second; `plain` is inserting the same rows with nothing else around.
 
-    `export_cpu` are seconds of CPU, all processes together; `copy_seconds` is reading the postings and writing them as
-    CSV as they are, in one process; `export_mib` the largest process.
+    `export_cpu` are seconds of CPU, all processes together; `copy_seconds` is reading as many postings and writing them
+    as CSV as they are, in one process, reckoned from `COPIED` of them; `export_mib` the largest process.
     """
 
     database: str
@@ -142,15 +149,15 @@ def batches(devices: int, per_device: int) -> Iterator[Batch]:
     yield Batch("bench", START, number + 1, START + DAYS * DAY)
 
 
-def measure(devices: int, per_device: int) -> list[Speed]:
-    """Both databases, one after the other."""
+def measure(devices: int, per_device: int, only: str = "") -> list[Speed]:
+    """Both databases, one after the other, or only one."""
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="farthing-bench-"))
         stack.callback(shutil.rmtree, folder)
         urls = {"SQLite": f"sqlite:///{folder}/ledger.db"}
         if (programs := binaries()) is not None:
             urls["PostgreSQL"] = stack.enter_context(running_postgres(programs))
-        return [_measure(name, url, devices, per_device) for name, url in urls.items()]
+        return [_measure(name, url, devices, per_device) for name, url in urls.items() if only in ("", name)]
 
 
 def _measure(name: str, url: str, devices: int, per_device: int) -> Speed:
@@ -222,7 +229,7 @@ def _exported(ledger: Ledger, month: str) -> dict[str, Any]:
             rows = export_focus(ledger.database, month, "bench", "1.2", out)
         after = _cpu()
         with _timed() as copy, ledger.database.reading() as connection:
-            query = select(postings).execution_options(yield_per=10_000)
+            query = select(postings).limit(COPIED).execution_options(yield_per=10_000)
             csv.writer(out).writerows(connection.execute(query))
     usage = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return {
@@ -230,7 +237,7 @@ def _exported(ledger: Ledger, month: str) -> dict[str, Any]:
         "export_seconds": export[0],
         "export_cpu": after - before,
         "export_mib": max(usage),
-        "copy_seconds": copy[0],
+        "copy_seconds": copy[0] * max(1, rows / COPIED),
     }
 
 
@@ -309,8 +316,11 @@ def page(found: list[Speed]) -> str:
     )
 
 
-def main(devices: int = 2000, per_device: int = 500) -> None:
-    """Measure, and write the page."""
-    text = page(measure(devices, per_device))
+def main(devices: str = "2000", per_device: str = "500", only: str = "") -> None:
+    """Measure, and write the page; of a database that was not measured now, with what was measured last."""
+    known = json.loads(DONE.read_text()) if only and DONE.exists() else {}
+    known |= {speed.database: asdict(speed) for speed in measure(int(devices), int(per_device), only)}
+    DONE.write_text(json.dumps(known))
+    text = page([Speed(**found) for _, found in sorted(known.items(), reverse=True)])
     PAGE.write_text(text, encoding="utf-8")
     print(text)
