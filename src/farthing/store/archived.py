@@ -111,15 +111,19 @@ def files_are_read(path: Path) -> Iterator[None]:
         raise PermanentError(f"{path} is not what was archived: {error}; take it from a copy") from error
 
 
-def _groups(file: Any, column: str, fits: Fits) -> list[int]:
-    """The groups of rows that may hold what is wanted."""
-    index = file.schema_arrow.names.index(column)
-    found = []
-    for i in range(file.num_row_groups):
-        known = file.metadata.row_group(i).column(index).statistics
-        if known is None or not known.has_min_max or known.null_count or fits(known.min, known.max):
-            found.append(i)
-    return found
+def _groups(file: Any, wanted: Mapping[str, Fits]) -> list[int]:
+    """The groups of rows that may hold what is wanted, by what they say of some columns."""
+    names = file.schema_arrow.names
+    fitting = [(names.index(column), fits) for column, fits in wanted.items()]
+    return [i for i in range(file.num_row_groups) if _may_hold(file.metadata.row_group(i), fitting)]
+
+
+def _may_hold(group: Any, wanted: Iterable[tuple[int, Fits]]) -> bool:
+    for column, fits in wanted:
+        known = group.column(column).statistics
+        if known is not None and known.has_min_max and not known.null_count and not fits(known.min, known.max):
+            return False
+    return True
 
 
 # Rows -------------------------------------------------------------------------------------------------------------
@@ -144,7 +148,11 @@ def _intervals(found: Archived, cluster: str, start: int, end: int, wanted: Any)
     field = pc.field
     there = (field("cluster") == cluster) & (field("start") < end) & (field("end").is_null() | (field("end") > start))
     with files_are_read(found.path(intervals)):
-        for group in _groups(file, "end", lambda _, last: bool(last > start)):
+        times: Mapping[str, Fits] = {
+            "start": lambda first, _: bool(first < end),
+            "end": lambda _, last: bool(last > start),
+        }
+        for group in _groups(file, times):
             yield from file.read_row_group(group).filter(there if wanted is None else there & wanted).to_pylist()
 
 
@@ -155,7 +163,7 @@ def archived_postings(found: Archived, first: int, last: int) -> Iterator[tuple[
     file = parquet_file(found, postings)
     there = (pc.field("entry") >= first) & (pc.field("entry") <= last)
     with files_are_read(found.path(postings)):
-        for group in _groups(file, "entry", lambda least, most: least <= last and most >= first):
+        for group in _groups(file, {"entry": lambda least, most: least <= last and most >= first}):
             rows = file.read_row_group(group).filter(there)
             yield from zip(*(column.to_pylist() for column in rows.columns), strict=True)
 

@@ -53,12 +53,12 @@ def beside_archived(
     months = months_between(connection, start, end)
     if not months:
         return filter(fits, rows)
-    changed = changed_devices(connection, cluster)
+    changed = frozenset(changed_devices(connection, cluster))
     files = archived_intervals(months, cluster, start, end, wanted)
     found = latest(row for some in (rows, files) for row in some if row["device"] not in changed and fits(row))
     return [
         *found,
-        *(row for row in _all_reports(connection, cluster, changed) if _touches(row, between) and fits(row)),
+        *(row for row in _all_reports(connection, cluster, sorted(changed)) if _touches(row, between) and fits(row)),
     ]
 
 
