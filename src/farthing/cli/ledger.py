@@ -10,7 +10,8 @@ from rich.text import Text
 
 from farthing.cli.archive import archive, archives, restore
 from farthing.cli.cost import LedgerUrl, opened
-from farthing.cli.render import console, counted
+from farthing.cli.options import Format, Output
+from farthing.cli.render import console, counted, show_json
 from farthing.ledger.entry import IdleRule
 from farthing.ledger.interval import DAY
 from farthing.ledger.period import parse_period
@@ -132,6 +133,38 @@ def close(
     with opened(ledger) as found:
         found.close_period(month, int(time.time()))
     console().print(f"{month} is closed")
+
+
+@app.command()
+def audit(
+    period: Annotated[str, typer.Argument(metavar="[MONTH]", help="Such as 2026-11; default: every month.")] = "",
+    ledger: LedgerUrl = "",
+    output: Output = Format.table,
+) -> None:
+    """Look whether the books are what was once written: each entry by its digest, sums by day from the postings up.
+
+    Archived months are read from their files. Ends with status 1 where something was changed.
+
+    \b
+    farthing ledger audit
+    farthing ledger audit 2026-11 -o json
+    """
+    with opened(ledger) as found:
+        from farthing.store import audit as books  # noqa: PLC0415 -- SQL takes most of a second to import
+
+        months = (parse_period(period),) if period else books.audited_periods(found.database)
+        done = [books.audit(found.database, month) for month in months]
+    if output is Format.json:
+        show_json(done)
+    else:
+        for one in done:
+            where = "in files" if one.archived else "in the database"
+            said = f"{one.entries:,} entries, {counted(one.postings, 'posting')} {where}"
+            console().print(f"{one.period}: {said}: {'as written' if not one.problems else 'CHANGED'}")
+            for problem in one.problems:
+                console().print(Text(f"  {problem}", "red"))
+    if any(one.problems for one in done):
+        raise typer.Exit(1)
 
 
 app.command()(archive)

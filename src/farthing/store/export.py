@@ -9,25 +9,22 @@ import contextlib
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, Select, and_, func, select
 
-from farthing.ledger.entry import Entry, Posting
 from farthing.ledger.focus import INSTANTS, OWN_COLUMNS, VERSIONS, Invoice
 from farthing.ledger.focus_text import Printer
 from farthing.model.errors import InvalidError, NotFoundError
-from farthing.store.archived import Archived, archived_month, archived_postings
+from farthing.store.archived import Archived, archived_month
 from farthing.store.database import Database, translated
 from farthing.store.ledger import read_prices
 from farthing.store.parquet import ParquetFile, arrow
-from farthing.store.schema import entries, postings
+from farthing.store.schema import entries
+from farthing.store.source import HEAD, Heads, Source
 
 AT_ONCE: Final = 500
 """Entries, each of a device and day, that are printed at once."""
@@ -36,11 +33,6 @@ LARGE: Final = 20_000
 """Entries from which on further processes are worth their start."""
 
 MOST_PROCESSES: Final = 4
-
-Heads = list[tuple[Any, ...]]
-"""Entries without their postings: the columns of `_HEAD`."""
-
-_HEAD: Final = ("id", "kind", "subject", "cluster", "device", "model", "day", "capacity", "cause")
 
 
 class Out(Protocol):
@@ -97,37 +89,12 @@ def _query(period: str) -> Select[Any]:
     """The entries of a month, without those that were reversed in the same month, and their reversals."""
     taking_back, taken_back = entries.alias(), entries.alias()
     return (
-        select(*(entries.c[name] for name in _HEAD))
+        select(*(entries.c[name] for name in HEAD))
         .outerjoin(taking_back, and_(taking_back.c.reverses == entries.c.id, taking_back.c.period == period))
         .outerjoin(taken_back, and_(taken_back.c.id == entries.c.reverses, taken_back.c.period == period))
         .where(entries.c.period == period, taking_back.c.id.is_(None), taken_back.c.id.is_(None))
         .order_by(entries.c.id)
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """Where postings are read: in the database, or in the file of a month that is archived."""
-
-    connection: Connection
-    archived: Archived | None
-
-    def read(self, heads: Heads) -> Iterator[Entry]:
-        found = self._in_database(heads) if self.archived is None else self._in_file(self.archived, heads)
-        lines = {entry: tuple(Posting(*row[1:]) for row in rows) for entry, rows in groupby(found, itemgetter(0))}
-        return (Entry(*(*head[1:], lines.get(head[0], ()))) for head in heads)
-
-    def _in_database(self, heads: Heads) -> Iterable[Sequence[Any]]:
-        query = (
-            select(postings.c.entry, *(postings.c[name] for name in Posting._fields))
-            .where(postings.c.entry.in_([head[0] for head in heads]))
-            .order_by(postings.c.entry, postings.c.line)
-        )
-        return self.connection.execute(query).all()
-
-    def _in_file(self, archived: Archived, heads: Heads) -> Iterable[Sequence[Any]]:
-        in_order = itemgetter(*(postings.columns.keys().index(name) for name in ("entry", *Posting._fields)))
-        return map(in_order, archived_postings(archived, heads[0][0], heads[-1][0]))
 
 
 # Printing, here or in several processes ---------------------------------------------------------------------------
@@ -140,7 +107,7 @@ def _printing(database: Database, archived: Archived | None, printer: Printer, *
     workers = min(os.cpu_count() or 1, MOST_PROCESSES)
     if not several or workers < 2:
         with database.engine.connect() as connection:
-            source = _Source(connection, archived)
+            source = Source(connection, archived)
             yield lambda found: (printer.text(source.read(heads)) for heads in found)
         return
     url = database.engine.url.set(drivername=database.dialect).render_as_string(hide_password=False)
@@ -160,13 +127,13 @@ def _in_order(pool: ProcessPoolExecutor, found: Iterable[Heads], ahead: int) -> 
         yield future.result()
 
 
-_mine: list[tuple[_Source, Printer]] = []
+_mine: list[tuple[Source, Printer]] = []
 """In a process that prints: where it reads, and its printer."""
 
 
 def _begin(url: str, archived: Archived | None, invoice: Invoice, version: str) -> None:
     with translated():
-        source = _Source(Database.connect(url).engine.connect(), archived)
+        source = Source(Database.connect(url).engine.connect(), archived)
         _mine.append((source, Printer(invoice, version)))
 
 
