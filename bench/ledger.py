@@ -176,6 +176,22 @@ def _measure(name: str, url: str, devices: int, per_device: int) -> Speed:
     with _timed() as settle:
         done = ledger.settle()
     print(f"{name}: {count / settle[0]:,.0f} settled a second", flush=True)
+    found = Speed(
+        database=name,
+        intervals=count,
+        devices=devices,
+        plain=plain,
+        ingest=ingested / ingest,
+        settle_seconds=settle[0],
+        days_of_devices=done.rated,
+        **asked(ledger),
+    )
+    ledger.close()
+    return found
+
+
+def asked(ledger: Ledger) -> dict[str, Any]:
+    """What is asked of a month that is settled, and its export."""
     first = START // DAY
     last = first + DAYS - 1
     by = ("team", "namespace", "workload", "model", "cluster", "kind")
@@ -187,23 +203,14 @@ def _measure(name: str, url: str, devices: int, per_device: int) -> Speed:
     with _timed() as team_statement:
         make_statement(ledger, "team-3", period_of(first))
     memory = psutil.Process().memory_info().rss / 2**20
-    exported = _exported(ledger, period_of(first))
-    ledger.close()
-    return Speed(
-        database=name,
-        intervals=count,
-        devices=devices,
-        plain=plain,
-        ingest=ingested / ingest,
-        settle_seconds=settle[0],
-        days_of_devices=done.rated,
-        statement_seconds=statement[0],
-        month_seconds=by_month[0],
-        team_milliseconds=team * 1000,
-        statement_of_team_seconds=team_statement[0],
-        **exported,
-        mib=memory,
-    )
+    return {
+        "statement_seconds": statement[0],
+        "month_seconds": by_month[0],
+        "team_milliseconds": team * 1000,
+        "statement_of_team_seconds": team_statement[0],
+        **_exported(ledger, period_of(first)),
+        "mib": memory,
+    }
 
 
 def copy_fleet(ledger: Ledger, number: int) -> int:

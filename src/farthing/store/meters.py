@@ -39,6 +39,9 @@ IDLE: Final = ""
 
 _SAME: Final = ("end", "epoch", "seq")
 _MOST_KEYS: Final = 2000
+_DEARER: Final = 4
+"""So many times what a row costs by the primary key it costs by the index of ends."""
+
 _EPOCH: Final = INTERVAL_COLUMNS.index("epoch")
 
 
@@ -221,8 +224,7 @@ def known_of(
     read from its file.
     """
     found = epochs(connection, cluster)
-    begun = connection.scalar(select(func.min(supplies.c.start)).where(supplies.c.cluster == cluster)) or 0
-    by_end = end - begun > found.watermark - end
+    by_end = _is_nearer(connection, cluster, devices, (start, end), found.watermark)
     there: dict[str, list[Supply]] = {}
     held: dict[str, list[Interval]] = {}
     for row in connection.execute(_within(supplies, cluster, devices, start, end)).mappings():
@@ -235,6 +237,17 @@ def known_of(
         held.setdefault(known.device, []).append(known)
     for device in sorted({*there, *held, *(devices or ())}):
         yield device, Known(tuple(there.get(device, ())), tuple(held.get(device, ())))
+
+
+def _is_nearer(
+    connection: Connection, cluster: str, devices: Sequence[str] | None, between: tuple[int, int], watermark: int
+) -> bool:
+    """Whether there is less to read from now back, on all devices, than from the beginning on, on the wanted ones."""
+    there = select(func.min(supplies.c.start), func.count(supplies.c.device.distinct()))
+    begun, count = connection.execute(there.where(supplies.c.cluster == cluster)).one()
+    begun = max(begun or 0, (last_archived_day(connection) + 1) * DAY)
+    wanted = count if devices is None else len(devices)
+    return wanted * (between[1] - begun) > _DEARER * count * (watermark - between[0])
 
 
 def _beside_archived(
