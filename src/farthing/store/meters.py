@@ -247,7 +247,7 @@ def _is_nearer(
     begun, count = connection.execute(there.where(supplies.c.cluster == cluster)).one()
     begun = max(begun or 0, (last_archived_day(connection) + 1) * DAY)
     wanted = count if devices is None else len(devices)
-    return wanted * (between[1] - begun) > _DEARER * count * (watermark - between[0])
+    return bool(wanted * (between[1] - begun) > _DEARER * count * (watermark - between[0]))
 
 
 def _beside_archived(
