@@ -27,7 +27,7 @@ def test_a_month_goes_and_comes_back(ledger, run, tmp_path):
     assert "nothing has left the ledger" in run("archive", NOVEMBER, "--folder", str(tmp_path), "--copy")
     said = run("archive", NOVEMBER, "--folder", str(tmp_path / "a"))
     assert "have left the ledger" in said
-    assert f"{tmp_path / 'a'}/intervals-{NOVEMBER}-" in said
+    assert f"{tmp_path}/a/intervals-{NOVEMBER}-" in said
     assert run("archives").splitlines()[1].split()[:2] == [NOVEMBER, "6"]
     (row,) = json.loads(run("archives", "-o", "json"))
     assert (row["month"], row["intervals"], row["restoring"]) == (NOVEMBER, 6, False)

@@ -56,7 +56,7 @@ def archive(
     with _errors_name(folder), opened(ledger) as found, _progress() as said:
         done = begin(found.database, month, folder, copy=copy, said=said)
     for name, file in done.files.items():
-        console().print(f"{done.folder / file.name}: {counted(file.rows, 'row')} of {name}")
+        console().print(f"{done.folder / file.name}: {counted(file.rows, 'row')} of {name}", soft_wrap=True)
     left = f"{counted(done.files['postings'].rows, 'posting')} and the intervals that ended have left the ledger"
     console().print("nothing has left the ledger" if copy else left)
 
