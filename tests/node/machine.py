@@ -100,7 +100,7 @@ class RealNode:
 
     def start_driver(self, instance: str = "") -> Background:
         """A driver; with an instance of its own beside one that runs."""
-        command = [sys.executable, "-m", "farthing", "node", "--node-name", self.name, "--simulated", str(self.devices)]
+        command = [sys.executable, "-m", "farthing.node", "--node-name", self.name, "--simulated", str(self.devices)]
         command += ["--kubelet-dir", str(self.kubelet_dir), "--cdi-dir", str(self.cdi), "--look-seconds", "0.5"]
         command += ["--kubeconfig", str(self.driver_kubeconfig), "--instance", instance, "--sweep-seconds", "5"]
         found = self.process(f"driver{instance}")
