@@ -6,6 +6,7 @@ watch has seen. Machines are noisy: read the ratio, and the CPU time.
 """
 
 import asyncio
+import math
 import os
 import platform
 import statistics
@@ -80,7 +81,7 @@ def page() -> str:
 
 Written by `python -m bench.node` on {date.today().isoformat()}: {os.cpu_count()} cores ({platform.machine()}), Python
 {platform.python_version()}, Kubernetes {KUBERNETES}; everything on the one machine, the API server and the caller too, beside
-other work (load average {load:.0f}). Read the ratios and the CPU time.
+other work (load average of five minutes: {load:.0f}). Read the ratios and the CPU time.
 
 {chr(10).join(LINES)}
 
@@ -121,7 +122,7 @@ def bursts(caller: Caller, process: psutil.Process, claims: list[Name], what: st
         spent += cpu(process) - before
     each = 1000 * spent / len(claims)
     p50 = statistics.median(took[len(took) // 2] for took in rounds)
-    p99 = [took[len(took) * 99 // 100] for took in rounds]
+    p99 = [took[math.ceil(0.99 * len(took)) - 1] for took in rounds]
     say(
         f"{len(rounds)} bursts of {BURST}, {what}: p50 {1000 * p50:.0f} ms, p99 {1000 * statistics.median(p99):.0f} ms (from"
         f" {1000 * min(p99):.0f} to {1000 * max(p99):.0f}); {each:.2f} ms of the driver's CPU each"

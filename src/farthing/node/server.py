@@ -91,13 +91,17 @@ class Service:
     def _dra(self, module: ModuleType) -> dict[str, Method]:
         async def prepare(request: Any, _context: Any) -> Any:
             answer = module.NodePrepareResourcesResponse()
-            entries = [answer.claims[claim.uid] for claim in request.claims]
-            pairs = zip(request.claims, entries, strict=True)
-            done = (self._timed("prepare", self._prepare(claim), entry) for claim, entry in pairs)
-            for entry, record in zip(entries, await asyncio.gather(*done), strict=True):
-                if record is not None:
-                    entry.devices.extend(_devices(module, record, self.preparer.pool))
+            work = [one(claim, answer.claims[claim.uid]) for claim in request.claims]
+            if len(work) == 1:
+                await work[0]  # as kubelet does for most pods; a task more for each would be felt in a burst
+            else:
+                await asyncio.gather(*work)
             return answer
+
+        async def one(claim: Any, entry: Any) -> None:
+            record = await self._timed("prepare", self._prepare(claim), entry)
+            if record is not None:
+                entry.devices.extend(_devices(module, record, self.preparer.pool))
 
         async def unprepare(request: Any, _context: Any) -> Any:
             answer = module.NodeUnprepareResourcesResponse()
