@@ -22,7 +22,7 @@ PROGRAMS = ("api", "e2e", "focus", "local", "node", "server", "store")
 """Folders of tests that start control planes, nodes and databases, and mostly wait for them."""
 
 
-class ProgramsApart(LoadScopeScheduling):
+class ProgramsApart(LoadScopeScheduling):  # type: ignore[misc]
     """With several workers (`make test`), one runs what waits for programs, and the others what only thinks beside it.
 
     Two control planes at work at once would wait for each other on a small machine.
