@@ -22,7 +22,6 @@ from farthing.decide.barren import Barren
 from farthing.decide.budget import Purse
 from farthing.decide.domains import near
 from farthing.decide.draft import Draft
-from farthing.decide.fairness import Passed
 from farthing.decide.gang import GATHER_SECONDS, Asking, by_gang, gathering, place_together, starters, starting_gang
 from farthing.decide.governed import OF_QUOTA, PASSING, find, refusal, settle
 from farthing.decide.governor import Governor
@@ -33,6 +32,7 @@ from farthing.decide.needs import needs_lacking
 from farthing.decide.obstacle import obstacle
 from farthing.decide.order import in_order, under_way
 from farthing.decide.place import Placement
+from farthing.decide.queue import Passed
 from farthing.decide.release import held, node_of, releases
 from farthing.decide.soon import Soon
 from farthing.decide.standing import Standing, asked, is_ready, standing
