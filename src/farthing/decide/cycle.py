@@ -222,16 +222,18 @@ class _Cycle:
     def _together(self, gang: Gang, mates: list[Waiting]) -> Iterator[Effect]:
         """The effects for those of a gang who start together, and for those who may come later."""
         ready: list[Waiting] = []
+        taken = set(self.promised)
         behind = next((self.behind[mate.pod.uid] for mate in mates if mate.pod.uid in self.behind), None)
         for mate in mates:
             yield from self._missing_templates(mate.pod)
             ours = tuple(claim for claim in mate.claims if claim.ours)
             reason = behind or obstacle(self.snapshot, self.governor, mate, ours)
-            reason = reason or self._shared(ours, ready) or self.purse.objection(mate, needs_lacking(mate))
+            reason = reason or _shared(ours, taken) or self.purse.objection(mate, needs_lacking(mate))
             if reason is not None:
                 yield from _hold(mate.pod, reason)
             elif mate.complete:
                 ready.append(mate)
+                taken.update(claim.key for claim in _lacking(mate))
         chosen = starters(gang, ready)
         if not chosen:
             if self.snapshot.at - gang.newest >= GATHER_SECONDS:
@@ -244,17 +246,9 @@ class _Cycle:
             yield from (effect for mate in ready for effect in _hold(mate.pod, found))
             return
         yield from found
-        later = (mate for mate in ready if mate not in chosen)
+        uids = {mate.pod.uid for mate in chosen}
+        later = (mate for mate in ready if mate.pod.uid not in uids)
         yield from (effect for mate in later for effect in self._alone(mate))
-
-    def _shared(self, ours: tuple[Claim, ...], others: Iterable[Waiting]) -> Reason | None:
-        """Pods that start together each need devices of their own: what one is given is no other's to wait for."""
-        taken = self.promised.union(claim.key for other in others for claim in _lacking(other))
-        claim = next((claim for claim in ours if claim.allocation is None and claim.key in taken), None)
-        if claim is None:
-            return None
-        sentence = f"claim {claim.key.name} is wanted by several pods of a gang; make one for each, from a template"
-        return Reason(Why.UNSUPPORTED, sentence)
 
     def _asking(self, waiting: Waiting) -> Asking:
         needs, within = needs_lacking(waiting), self._within(waiting, held(waiting))
@@ -397,6 +391,15 @@ class _Cycle:
 def _lacking(waiting: Waiting) -> tuple[Claim, ...]:
     """The claims that it still wants devices for."""
     return tuple(claim for claim in waiting.claims if claim.ours and claim.allocation is None)
+
+
+def _shared(ours: tuple[Claim, ...], taken: set[Key]) -> Reason | None:
+    """Pods that start together each need devices of their own: what one is given is no other's to wait for."""
+    claim = next((claim for claim in ours if claim.allocation is None and claim.key in taken), None)
+    if claim is None:
+        return None
+    sentence = f"claim {claim.key.name} is wanted by several pods of a gang; make one for each, from a template"
+    return Reason(Why.UNSUPPORTED, sentence)
 
 
 def _both(one: Bools | None, other: Bools | None) -> Bools | None:
