@@ -35,7 +35,7 @@ from farthing.decide.place import Placement
 from farthing.decide.queue import Passed
 from farthing.decide.release import held, node_of, releases
 from farthing.decide.soon import Soon
-from farthing.decide.standing import Standing, asked, is_ready, standing
+from farthing.decide.standing import Standing, asked, standing
 from farthing.decide.turns import Turns
 from farthing.model.ask import ask_of_template
 from farthing.model.cluster import Allocation, Claim, Key, Pod
@@ -138,8 +138,7 @@ class _Cycle:
         if gang is None:
             return None
         if gang.key not in self.fronts:
-            mates = self.gangs.get(gang.key, ())
-            ready = [mate for mate in mates if is_ready(self.snapshot, self.governor, mate)]
+            ready = [mate for mate in self.gangs.get(gang.key, ()) if self._standing(mate).ready]
             self.fronts[gang.key] = ready[0] if not gang.begun and starters(gang, ready) else None
         return self.fronts[gang.key]
 
@@ -196,7 +195,7 @@ class _Cycle:
                 yield from self.decide(waiting)
                 continue
             if not behind and len(self.stuck) < MOST_STUCK:
-                self._stuck(reason, [waiting])
+                self._stuck(reason, waiting)
             if waiting.pod.verdict is not reason and waiting.pod.verdict != reason:
                 yield Hold(waiting.pod, reason)
 
@@ -225,9 +224,11 @@ class _Cycle:
         taken = set(self.promised)
         behind = next((self.behind[mate.pod.uid] for mate in mates if mate.pod.uid in self.behind), None)
         for mate in mates:
-            yield from self._missing_templates(mate.pod)
             ours = tuple(claim for claim in mate.claims if claim.ours)
-            reason = behind or obstacle(self.snapshot, self.governor, mate, ours)
+            reason = behind
+            if not self._standing(mate).ready:
+                yield from self._missing_templates(mate.pod)
+                reason = reason or obstacle(self.snapshot, self.governor, mate, ours)
             reason = reason or _shared(ours, taken) or self.purse.objection(mate, needs_lacking(mate))
             if reason is not None:
                 yield from _hold(mate.pod, reason)
@@ -239,10 +240,11 @@ class _Cycle:
             if self.snapshot.at - gang.newest >= GATHER_SECONDS:
                 yield from (effect for mate in ready for effect in _hold(mate.pod, gathering(gang)))
             return
-        found = self._all_placed(gang, [self._asking(mate) for mate in chosen])
+        asking = tuple(self._asking(mate) for mate in chosen)
+        found = self._all_placed(gang, asking)
         if isinstance(found, Reason):
             self.apart[gang.key] = found
-            self._stuck(found, chosen, gang)
+            self._stuck(found, asking, gang)
             yield from (effect for mate in ready for effect in _hold(mate.pod, found))
             return
         yield from found
@@ -256,7 +258,7 @@ class _Cycle:
         question = self._question(waiting, within, affordable)
         return Asking(waiting, needs, _both(within, affordable), question)
 
-    def _all_placed(self, gang: Gang, asking: list[Asking]) -> list[Effect] | Reason:
+    def _all_placed(self, gang: Gang, asking: tuple[Asking, ...]) -> list[Effect] | Reason:
         """Everybody's effects, or why they cannot all start. Gangs that ask alike fail alike."""
         question = (gang.nodes, asking[0].waiting.pod.topology, tuple(one.question for one in asking))
         if question not in self.failed:
@@ -292,7 +294,7 @@ class _Cycle:
             yield self._written(waiting, found)
             return
         self.refused[pod.uid] = found
-        self._stuck(found, [waiting])
+        self._stuck(found, waiting)
         yield from (Release(claim, found) for claim in has)
         yield from _hold(pod, found)
 
@@ -322,11 +324,11 @@ class _Cycle:
                 self.barren.learn(draft, waiting)
         return self.failed[question]
 
-    def _stuck(self, reason: Reason, those: list[Waiting], gang: Gang | None = None) -> None:
+    def _stuck(self, reason: Reason, those: Waiting | tuple[Asking, ...], gang: Gang | None = None) -> None:
         """Note who found no place, and keep for them what others are just leaving."""
         if self.governor is None or reason.why not in PASSING or len(self.stuck) >= MOST_STUCK:
             return
-        asking = tuple(self._asking(one) for one in those)
+        asking = (self._asking(those),) if isinstance(those, Waiting) else those
         self.stuck.append(Stuck(asking, gang))
         self.soon.keep(self.governor, self.draft, asking, gang)
 
