@@ -33,6 +33,7 @@ from farthing.model.cluster import (
     Request,
     Slice,
 )
+from farthing.model.gang import Member
 from farthing.model.quantity import MIB
 from farthing.model.team import Queueing, Quota, Team
 from farthing.model.thing import Thing
@@ -98,15 +99,15 @@ def fleet(nodes: int, devices: int, model: str = "unit") -> Iterator[Thing]:
         yield Slice(name, 1, OWN_DRIVER, name, 1, 1, name, found)
 
 
-def asking(name: str, namespace: str, amount: str, created: float, priority: int = 0) -> tuple[Claim, Pod]:
+def asking(
+    name: str, namespace: str, amount: str, created: float, priority: int = 0, gang: Member | None = None
+) -> tuple[Claim, Pod]:
     """A pod that waits, with its claim."""
     ask, key = parse_ask(amount), Key(namespace, f"{name}-claim")
     claim = Claim(key, f"{name}-claim", 1, created, name, (Request("gpu", DEVICE_CLASS, ask.count),), ask)
     entry = PodClaim("gpu", key.name, template_name(ask))
-    pod = Pod(
-        Key(namespace, name), name, 1, created, Constraints(), 100, MIB, priority=priority, gated=True, claims=(entry,)
-    )
-    return claim, pod
+    more = {"priority": priority, "gated": True, "claims": (entry,), "gang": gang}
+    return claim, Pod(Key(namespace, name), name, 1, created, Constraints(), 100, MIB, **more)
 
 
 def teams() -> Iterator[Team]:

@@ -12,12 +12,19 @@ from dataclasses import dataclass, replace
 from bench.baseline import asking, fleet
 from farthing.decide.cycle import plan
 from farthing.model.cluster import Pod
+from farthing.model.gang import Member
 from farthing.model.plan import Hold, Place, Plan
 from farthing.model.team import Quota, Team
 from farthing.state.fork import Fork
 from farthing.state.world import World
 
 AMOUNTS = ("0.25", "0.5", "1", "2", "4", "8")
+GANG, GANG_AMOUNTS = 8, ("1", "2", "4", "8")
+
+
+IN_GANGS = 0.3
+CYCLES = ((20, True, 0.0), (20, True, IN_GANGS), (20, False, 0.0), (1000, True, 0.0), (1000, True, IN_GANGS))
+"""Numbers of teams, whether they govern, and the part of the pods that is in gangs."""
 
 
 def tree(count: int, devices: int) -> Iterator[Team]:
@@ -37,27 +44,38 @@ def tree(count: int, devices: int) -> Iterator[Team]:
 
 @dataclass
 class Crowd:
-    """A cluster of 2,000 nodes with eight devices each, and pods that wait."""
+    """A cluster of 2,000 nodes with eight devices each, and pods that wait; `gangs` is the part of them in gangs of 8."""
 
     fork: Fork
     names: list[str]
     chance: random.Random
+    gangs: float
     number: int = 0
 
     @classmethod
-    def of(cls, teams: int, *, governed: bool) -> "Crowd":
+    def of(cls, teams: int, *, governed: bool, gangs: float = 0.0) -> "Crowd":
         fork = Fork(World(), 0.0)
         for thing in fleet(2000, 8):
             fork.see(thing, 0.0)
         for team in tree(teams, 16_000) if governed else ():
             fork.see(team, 0.0)
-        return cls(fork, [f"team-{n}" for n in range(1, teams + 1)], random.Random(1))  # noqa: S311 -- not for secrets
+        names = [f"team-{n}" for n in range(1, teams + 1)]
+        return cls(fork, names, random.Random(1), gangs)  # noqa: S311 -- not for secrets
 
     def come(self, count: int, at: float) -> None:
+        last = self.number + count
+        while self.number < last:
+            name = self.chance.choice(self.names)
+            if self.gangs and self.chance.random() < self.gangs / (GANG - (GANG - 1) * self.gangs):
+                gang = Member(f"g{self.number}", f"Job/g{self.number}", size=(GANG, GANG))
+                self._arrive(GANG, name, self.chance.choice(GANG_AMOUNTS), at, gang)
+            else:
+                self._arrive(1, name, self.chance.choice(AMOUNTS), at)
+
+    def _arrive(self, count: int, name: str, amount: str, at: float, gang: Member | None = None) -> None:
         for _ in range(count):
             self.number += 1
-            name = self.chance.choice(self.names)
-            for thing in asking(f"p{self.number}", name, self.chance.choice(AMOUNTS), at + self.number * 1e-4):
+            for thing in asking(f"p{self.number}", name, amount, at + self.number * 1e-4, gang=gang):
                 self.fork.see(thing, at)
 
     def fill(self) -> None:
@@ -82,9 +100,9 @@ class Crowd:
         return sum(1 for pod in self.fork.world.all(Pod) if not pod.node)
 
 
-def decisions(*, governed: bool) -> float:
+def decisions(*, governed: bool, gangs: float = 0.0) -> float:
     """Decisions a second of the processor's time where 100,000 wait for an empty cluster, of 1,000 teams."""
-    crowd = Crowd.of(1000, governed=governed)
+    crowd = Crowd.of(1000, governed=governed, gangs=gangs)
     crowd.come(100_000, 0.0)
     snapshot = crowd.fork.snapshot(1.0)
     gc.collect()
@@ -104,9 +122,9 @@ class Cycle:
     placed: float
 
 
-def cycles(teams: int, waiting: int, *, governed: bool, rounds: int = 9) -> Cycle:
+def cycles(teams: int, waiting: int, *, governed: bool, gangs: float = 0.0, rounds: int = 9) -> Cycle:
     """A full cluster with so many waiting, of which 100 things change before each plan: 50 end, 50 come."""
-    crowd = Crowd.of(teams, governed=governed)
+    crowd = Crowd.of(teams, governed=governed, gangs=gangs)
     crowd.come(8000, 0.0)
     crowd.fill()
     crowd.come(max(0, waiting - crowd.waiting), 0.0)
@@ -136,16 +154,21 @@ def lines() -> Iterator[str]:
     yield "2,000 nodes with 16,000 devices. The goals were half of the plain decisions a second, and a plan below 200 ms with teams."
     yield ""
     print("decisions", file=sys.stderr)
-    plain, governed = decisions(governed=False), decisions(governed=True)
-    yield f"1,000 teams four levels deep, 100,000 pods waiting: {governed:,.0f} decisions a second; the same pods without teams"
-    yield f"{plain:,.0f}. The ratio is **{governed / plain:.2f}**."
+    yield f"1,000 teams four levels deep, 100,000 pods waiting; gangs are of {GANG} pods that start together:"
+    yield ""
+    yield "| pods in gangs | decisions a second | the same pods without teams | ratio |"
+    yield "|---|---|---|---|"
+    for gangs in (0.0, IN_GANGS):
+        plain, governed = decisions(governed=False, gangs=gangs), decisions(governed=True, gangs=gangs)
+        yield f"| {gangs:.0%} | {governed:,.0f} | {plain:,.0f} | **{governed / plain:.2f}** |"
     yield ""
     yield "A cluster that is full, where 50 pods end and 50 come before each plan; medians of nine, in ms of the processor's time:"
     yield ""
-    yield "| teams | waiting | snapshot | plan | placed |"
-    yield "|---|---|---|---|---|"
-    for teams_, governed_ in ((20, True), (20, False), (1000, True)):
-        print(teams_, governed_, file=sys.stderr)
-        found = cycles(teams_, 20_000, governed=governed_)
+    yield "| teams | pods in gangs | waiting | snapshot | plan | placed |"
+    yield "|---|---|---|---|---|---|"
+    for teams_, governed_, gangs in CYCLES:
+        print(teams_, governed_, gangs, file=sys.stderr)
+        found = cycles(teams_, 20_000, governed=governed_, gangs=gangs)
         who = f"{teams_:,}" if governed_ else f"none ({teams_} namespaces)"
-        yield f"| {who} | {found.waiting:,} | {found.snapshot:.0f} | **{found.plan:.0f}** | {found.placed:.0f} |"
+        times = f"{found.snapshot:.0f} | **{found.plan:.0f}** | {found.placed:.0f}"
+        yield f"| {who} | {gangs:.0%} | {found.waiting:,} | {times} |"

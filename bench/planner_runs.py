@@ -29,8 +29,6 @@ KEPT = Path(__file__).parents[1] / "build" / "bench-planner.jsonl"
 ORACLE = Path(os.environ.get("FARTHING_ORACLE", Path(__file__).parents[2] / "shared" / "oracle")) / "check_placement.py"
 NODES = "openb_node_list_gpu_node.csv"
 SEEDS = range(42, 52)
-CHURN_SEEDS = range(42, 46)
-"""A churn runs through six lifetimes of all pods: fewer seeds."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ class Cell:
 
 def seeds_of(task: Task) -> list[Task]:
     """The tasks of a cell: one with each of the seeds."""
-    return [replace(task, seed=seed) for seed in (CHURN_SEEDS if task.mode == "churn" else SEEDS)]
+    return [replace(task, seed=seed) for seed in SEEDS]
 
 
 def measure(cells: Iterable[Task], jobs: int = 2) -> dict[Task, Cell]:

@@ -6,7 +6,7 @@ import time
 import pytest
 import yaml
 
-from farthing.api.manifests import node_driver
+from farthing.api.manifests import mps_host, node_driver
 from farthing.api.manifests import spoke as spoke_manifest
 from farthing.api.names import NAMESPACE, NODE
 from farthing.kube.connection import Connection
@@ -92,7 +92,11 @@ async def test_it_reads_nothing_that_it_does_not_need(driver, path):
 
 
 async def test_the_manifests_of_the_programs_are_ones_that_kubernetes_takes(admin):
-    for kind, text in (("daemonsets", node_driver(IMAGE)), ("deployments", spoke_manifest(IMAGE))):
+    for kind, text in (
+        ("daemonsets", node_driver(IMAGE)),
+        ("daemonsets", mps_host(IMAGE)),
+        ("deployments", spoke_manifest(IMAGE)),
+    ):
         path = f"/apis/apps/v1/namespaces/{NAMESPACE}/{kind}"
         made = await admin.create(path, yaml.safe_load(text), {"dryRun": "All", "fieldValidation": "Strict"})
         assert made["spec"]["template"]["spec"]["containers"][0]["image"] == IMAGE

@@ -1,11 +1,14 @@
 """The same that is tried on stand-ins, on NVIDIA's own library and daemon. `make test-gpu`; skipped where they are not.
 
-It needs a GPU that nobody uses, and root for the daemon. Nothing else of the machine is changed.
+It needs a GPU that nobody uses, and root for the daemon. Nothing else of the machine is changed. So that this file is known to
+work before it meets a GPU, `unit/node/test_hardware_tests` runs it on the stand-ins; FARTHING_GPU_ROOT is `/` there.
 """
 
 import ctypes
+import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -36,7 +39,8 @@ needs_mps = pytest.mark.skipif(not CONTROL, reason="no nvidia-cuda-mps-control: 
 @pytest.fixture
 def vendor(tmp_path):
     daemons = MpsDaemons(tmp_path / "mps", CONTROL) if CONTROL else None
-    return Nvidia(daemons, Partitions(tmp_path / "mig"), lambda: "2026-01-01T00:00:00Z")
+    root = Path(os.environ.get("FARTHING_GPU_ROOT", "/"))
+    return Nvidia(daemons, Partitions(tmp_path / "mig"), lambda: "2026-01-01T00:00:00Z", root)
 
 
 def whole(vendor):

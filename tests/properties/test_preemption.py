@@ -14,12 +14,13 @@ from farthing.decide.preempt import preempt
 from farthing.decide.quota import Books
 from farthing.model.cluster import Pod
 from farthing.model.gang import Member
+from farthing.model.plan import Place
 from farthing.state.residents import gangs_of, residents
 from tests.builders import asking, node, slice_of, world
 from tests.lives import Town
 from tests.teams import quota, team
 
-NAMES = ["a", "b", "c", "d"]
+NAMES = ["a", "b", "c", "d", "e", "f"]
 
 
 @st.composite
@@ -161,3 +162,72 @@ def test_no_more_go_than_pods_start(cluster):
         town.preempt()
         town.settle()
     assert all(pod.verdict is None or not pod.node for pod in town.world.all(Pod))
+
+
+@st.composite
+def forests(draw):
+    """Devices, and teams at any depth, each guaranteed a part of what the one above it has."""
+    devices = draw(st.integers(1, 8))
+    left, teams, has = {"": devices}, [], {}
+    for i, name in enumerate(NAMES[: draw(st.integers(2, 6))]):
+        parent = draw(st.sampled_from(["", *NAMES[:i]]))
+        has[name] = draw(st.integers(0, left[parent]))
+        left[parent] -= has[name]
+        left[name] = has[name]
+        limit = st.sampled_from([None, None, 0, 1, 3])
+        weight = draw(st.sampled_from([0, 0.5, 1, 2, 3]))
+        teams.append(team(name, parent, weight=weight, H100=quota(has[name], draw(limit), draw(limit))))
+    own = {name: amount - sum(has[one.name] for one in teams if one.parent == name) for name, amount in has.items()}
+    return devices, teams, own
+
+
+@settings(max_examples=400)
+@given(forests(), st.data())
+def test_what_any_team_is_guaranteed_is_there_after_one_round(forest, data):
+    """Whatever ran and ended before: pods of a team that ask within what is its own start when those who go are gone."""
+    devices, teams, own = forest
+    town = town_of(devices, teams)
+    for step in range(data.draw(st.integers(0, 4))):
+        town.at += 60.0
+        for number in range(data.draw(st.integers(1, 6))):
+            name = data.draw(st.sampled_from([*own, "stranger"]))
+            qos = data.draw(st.sampled_from(["burstable", "burstable", "guaranteed", "spot"]))
+            priority = data.draw(st.integers(0, 2))
+            town.submit(
+                *asking(f"h{step}-{number}", "1", name, priority=priority, qos=qos, created=town.at), settle=False
+            )
+        town.settle()
+        for key in data.draw(st.lists(st.sampled_from(sorted(town.running())), unique=True)) if town.running() else []:
+            town.gone(key)
+        if data.draw(st.booleans()):
+            town.preempt()
+            town.settle()
+    name = data.draw(st.sampled_from([name for name in own if own[name]] or [None]))
+    assume(name is not None)
+    before = sum(key.namespace == name for key in town.running())
+    for number in range(max(0, own[name] - before)):
+        town.submit(*asking(f"mine-{number}", "1", name, priority=9, created=town.at), settle=False)
+    town.settle()
+    town.preempt()
+    town.settle()
+    assert sum(key.namespace == name for key in town.running()) >= own[name]
+
+
+@settings(max_examples=400)
+@given(clusters())
+def test_when_a_round_is_carried_out_another_finds_nobody(cluster):
+    """Plan, carry out, plan again: nothing more, where whoever had to go does not come again."""
+    devices, teams, asks = cluster
+    town = town_of(devices, teams)
+    for number, ask in enumerate(asks):
+        town.at += 60.0
+        for pod in pods(number, ask, town.at):
+            town.submit(*pod, settle=False)
+        town.settle()
+        effects, _, _ = one_round(town)
+        for effect in effects:
+            town.gone(effect.pod.key)
+        town.settle()
+        again, _, decided = one_round(town)
+        assert again == ()
+        assert not any(isinstance(effect, Place) for effect in decided.effects)

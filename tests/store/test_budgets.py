@@ -11,8 +11,9 @@ from farthing.ledger.budget import Budget, prices_now
 from farthing.ledger.interval import DAY, Batch
 from farthing.ledger.money import MICRO
 from farthing.ledger.period import day_of
+from farthing.model.reason import Why
 from farthing.model.written import BudgetObject, PriceBookObject
-from farthing.spoke.treasury import Seen, find, take_over
+from farthing.spoke.treasury import Seen, find, strangers, take_over
 from farthing.state.fleet import build_fleet
 from farthing.store.ask import Question, ask
 from farthing.store.budgets import accounts, read_budgets, set_budgets
@@ -93,6 +94,20 @@ def test_an_object_goes_before_the_ledgers_budget_of_its_name_and_a_wrong_one_is
     ]
     assert (found.budgets.counted, found.budgets.factors) == (float(NOW), {"hard": 1_500_000})
     assert found.faults == {"w": "spec.days: goes with period: Days only"}
+
+
+def test_an_object_for_a_team_that_nobody_is_of_says_so(filled):
+    """What the ledger holds by itself may be about another cluster's teams."""
+    set_budgets(filled.database, [Budget("elsewhere", "east", MICRO)])
+    spec = {"money": "7", "onExhausted": "Hold"}
+    objects = tuple(BudgetObject(team, 1, json.dumps({"team": team, **spec})) for team in ("vision", "visoin"))
+    seen = Seen(objects, (), NOTHING, {}, frozenset({"vision"}))
+    accounts_ = find(filled.database, seen, "c", float(NOW)).accounts
+    said = {a.budget.name: strangers(a, {"vision", "visoin"}, seen.teams) for a in accounts_}
+    assert (said["vision"], said["elsewhere"]) == ((), ())
+    (reason,) = said["visoin"]
+    assert reason.why is Why.UNKNOWN_TEAM
+    assert reason.sentence.startswith("visoin is no Team and no namespace")
 
 
 def test_without_budgets_there_is_nothing_to_decide(ledger):

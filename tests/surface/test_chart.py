@@ -1,24 +1,23 @@
 """The chart is the manifests: what Helm makes of it is what `farthing install` applies, and the programs."""
 
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
 from farthing.api.chart import FOLDER, IMAGE, REPLICAS, chart
-from farthing.api.manifests import manifests, node_driver, spoke
+from farthing.api.manifests import manifests, mps_host, node_driver, spoke
+from farthing.local.pins import KUBERNETES
+from tests.helm import helm, needs_helm
 
 ROOT = Path(__file__).parents[2]
 NAME = "example.org/farthing:1"
-HELM = os.environ.get("FARTHING_HELM") or shutil.which("helm")
 
 
 def everything():
     """All that is to be in the cluster, by what identifies it."""
-    found = [*manifests(), yaml.safe_load(node_driver(NAME)), yaml.safe_load(spoke(NAME))]
+    programs = (node_driver(NAME), mps_host(NAME), spoke(NAME))
+    found = [*manifests(), *(yaml.safe_load(text) for text in programs)]
     return named(one for one in found if one["kind"] != "Namespace")
 
 
@@ -40,35 +39,31 @@ def test_its_templates_are_the_manifests():
     assert named(yaml.safe_load_all(filled)) == everything()
 
 
-@pytest.mark.skipif(
-    not HELM, reason="no helm on PATH and no FARTHING_HELM: what Helm makes of the chart is not looked at"
-)
+@needs_helm
 def test_helm_makes_the_manifests_of_it():
-    command = [
-        HELM,
-        "template",
-        "farthing",
-        ROOT / FOLDER,
-        "--include-crds",
-        "--kube-version",
-        "1.37.2",
-        "--set",
-        f"image={NAME}",
-    ]
-    made = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    image = f"image={NAME}"
+    made = helm("template", "farthing", ROOT / FOLDER, "--include-crds", "--kube-version", KUBERNETES, "--set", image)
     assert named(yaml.safe_load_all(made)) == everything()
-    subprocess.run([HELM, "lint", "--strict", ROOT / FOLDER, "--set", f"image={NAME}"], check=True, capture_output=True)
+    assert "0 chart(s) failed" in helm("lint", "--strict", ROOT / FOLDER, "--set", image)
 
 
-@pytest.mark.skipif(
-    not HELM, reason="no helm on PATH and no FARTHING_HELM: what Helm makes of the chart is not looked at"
-)
+@needs_helm
+@pytest.mark.parametrize("part", ["spoke", "node", "mps"])
+def test_helm_leaves_out_the_programs_that_are_not_wanted(part):
+    values = ("--set", f"image={NAME}", "--set", f"{part}.enabled=false")
+    made = named(yaml.safe_load_all(helm("template", "farthing", ROOT / FOLDER, "--kube-version", KUBERNETES, *values)))
+    programs = {"spoke": "farthing-spoke", "node": "farthing-node", "mps": "farthing-mps"}
+    there = {name for kind, _, name in made if kind in ("DaemonSet", "Deployment")}
+    assert there == set(programs.values()) - {programs[part]}
+
+
+@needs_helm
 def test_helm_says_what_is_missing():
-    command = [HELM, "template", "farthing", ROOT / FOLDER, "--kube-version", "1.37.2"]
-    assert "name an image of Farthing" in subprocess.run(command, capture_output=True, text=True, check=False).stderr
+    with pytest.raises(RuntimeError, match="name an image of Farthing"):
+        helm("template", "farthing", ROOT / FOLDER, "--kube-version", KUBERNETES)
 
 
-@pytest.mark.parametrize("text", [node_driver(NAME), spoke(NAME)], ids=["node", "spoke"])
+@pytest.mark.parametrize("text", [node_driver(NAME), mps_host(NAME), spoke(NAME)], ids=["node", "mps", "spoke"])
 def test_the_programs_run_with_as_little_as_they_can(text):
     spec = yaml.safe_load(text)["spec"]["template"]["spec"]
     (container,) = spec["containers"]

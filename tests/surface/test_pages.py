@@ -60,3 +60,13 @@ def test_every_direct_dependency_is_locked():
     )
     names = {re.split(r"[^A-Za-z0-9._-]", one)[0].lower().replace("_", "-") for one in wanted}
     assert names <= locked
+
+
+def test_every_fault_of_a_node_names_tests_that_are_there():
+    lines = (ROOT / "docs/explanation/node-faults.md").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("|")[-2] for line in lines if line.startswith("| ")][1:]
+    assert len(rows) >= 25
+    for tests in rows:
+        named = re.findall(r"`([^`]+)`", tests)
+        assert named, tests
+        assert all((ROOT / "tests" / f"{name}.py").exists() for name in named), tests

@@ -6,7 +6,7 @@ namespace is left to Helm, which has to have it before it installs anything, and
 
 from typing import Final
 
-from farthing.api.manifests import node_driver, printed, spoke
+from farthing.api.manifests import mps_host, node_driver, printed, spoke
 from farthing.api.names import NAMESPACE
 
 FOLDER: Final = "deploy/helm/farthing"
@@ -31,6 +31,9 @@ spoke:
 node:
   # Whether the chart runs the driver on nodes labelled farthing.dev/gpus=nvidia.
   enabled: true
+mps:
+  # Whether it runs the MPS host there, too. Without it `hard` and `soft` shares are not prepared.
+  enabled: true
 """
 _NOTES: Final = f"""Farthing is in the namespace {NAMESPACE}. Label the nodes whose GPUs it shall drive:
 
@@ -46,6 +49,7 @@ def chart() -> dict[str, str]:
         files[f"{where}/{name}"] = _without_namespace(text)
     files["templates/30-spoke.yaml"] = _where("spoke", spoke(IMAGE).replace("replicas: 2", f"replicas: {REPLICAS}"))
     files["templates/31-node-driver.yaml"] = _where("node", node_driver(IMAGE))
+    files["templates/32-mps-host.yaml"] = _where("mps", mps_host(IMAGE))
     return {f"{FOLDER}/{name}": text for name, text in files.items()}
 
 

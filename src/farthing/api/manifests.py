@@ -67,6 +67,11 @@ def node_driver(image: str = "REGISTRY/farthing:VERSION") -> str:
     return rendered("node-driver", {"IMAGE": image})
 
 
+def mps_host(image: str = "REGISTRY/farthing:VERSION") -> str:
+    """The DaemonSet of the MPS host as YAML, for those who have an image of it."""
+    return rendered("mps-host", {"IMAGE": image})
+
+
 def spoke(image: str = "REGISTRY/farthing:VERSION") -> str:
     """The Deployment of the spoke as YAML, for those who have an image of it."""
     return rendered("spoke", {"IMAGE": image})

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from farthing.api.chart import chart
-from farthing.api.manifests import node_driver, printed, spoke
+from farthing.api.manifests import mps_host, node_driver, printed, spoke
 from farthing.api.reference import reference
 
 _SIGN = "# Printed by `make print` from src/farthing/api; edits here are overwritten.\n"
@@ -16,7 +16,7 @@ _SIGN = "# Printed by `make print` from src/farthing/api; edits here are overwri
 def files() -> dict[str, str]:
     """Every printed file: its path within the repository, and its text."""
     manifests = {f"deploy/{name}": _SIGN + text for name, text in printed().items()}
-    programs = {"node-driver.yaml": node_driver(), "spoke.yaml": spoke()}
+    programs = {"mps-host.yaml": mps_host(), "node-driver.yaml": node_driver(), "spoke.yaml": spoke()}
     shown = {f"docs/reference/{name}": _SIGN + text for name, text in programs.items()}
     charts = {path: text if path.endswith(".txt") else _SIGN + text for path, text in chart().items()}
     return manifests | charts | shown | {"docs/reference/api.md": reference()}

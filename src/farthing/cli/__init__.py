@@ -27,6 +27,7 @@ from farthing.cli.teams import teams
 from farthing.cli.top import top
 from farthing.cli.up import down, up
 from farthing.cli.whatif import what_if_command
+from farthing.node.mps_host import mps_host
 
 app = typer.Typer(
     help="The GPUs of many clusters as one shared, fractional, governed pool.",
@@ -40,6 +41,7 @@ for command in (*_FOR_PEOPLE, *_FOR_EXPERTS):
     app.command()(command)
 app.command("what-if")(what_if_command)
 app.command("can-i")(can_i)
+app.command("mps-host")(mps_host)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(serve.app, name="serve")
 app.add_typer(traces.app, name="traces")

@@ -9,9 +9,11 @@
 7. place what fits and its team can pay, taking it off what is left, and hold the rest with the reason; gangs go whole
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import compress
+from operator import not_
 from typing import Final
 
 import numpy as np
@@ -20,8 +22,9 @@ from farthing.decide.barren import Barren
 from farthing.decide.budget import Purse
 from farthing.decide.domains import near
 from farthing.decide.draft import Draft
+from farthing.decide.fairness import Passed
 from farthing.decide.gang import GATHER_SECONDS, Asking, by_gang, gathering, place_together, starters, starting_gang
-from farthing.decide.governed import PASSING, find, refusal, settle
+from farthing.decide.governed import OF_QUOTA, PASSING, find, refusal, settle
 from farthing.decide.governor import Governor
 from farthing.decide.grant import grant
 from farthing.decide.keep import all_kept, making_room, set_aside
@@ -32,6 +35,7 @@ from farthing.decide.order import in_order, under_way
 from farthing.decide.place import Placement
 from farthing.decide.release import held, node_of, releases
 from farthing.decide.soon import Soon
+from farthing.decide.standing import Standing, asked, is_ready, standing
 from farthing.decide.turns import Turns
 from farthing.model.ask import ask_of_template
 from farthing.model.cluster import Allocation, Claim, Key, Pod
@@ -73,14 +77,14 @@ def decide(snapshot: Snapshot) -> Decision:
     cycle = _Cycle(snapshot)
     effects += cycle.purse.stops()
     there = [w for w in snapshot.waiting if not (going_back and any(claim.key in going_back for claim in w.claims))]
-    cycle.gangs = by_gang(in_order(w for w in there if starting_gang(w) is not None))
-    for waiting in in_order(w for w in there if w.pod.uid in cycle.kept):
+    cycle.gangs = by_gang(in_order(w for w in there if w.gang is not None and starting_gang(w) is not None))
+    for waiting in in_order(w for w in there if w.pod.kept and w.pod.uid in cycle.kept):
         effects += cycle.decide(waiting)
     cycle.set_aside()
     for stray in snapshot.strays:
         effects += cycle.mend(stray)
-    for waiting in cycle.turns([w for w in there if w.pod.uid not in cycle.kept]):
-        effects += cycle.decide(waiting)
+    for turn in cycle.turns([w for w in there if not (w.pod.kept and w.pod.uid in cycle.kept)]):
+        effects += cycle.decide(turn) if isinstance(turn, Waiting) else cycle.forgo(turn)
     return Decision(tuple(effects), tuple(cycle.stuck))
 
 
@@ -92,13 +96,12 @@ class _Cycle:
         self.draft = Draft.of(snapshot)
         self.purse = Purse(snapshot)
         self.promised: set[Key] = set()
-        self.failed: dict[object, Reason] = {}
+        self.failed: dict[Hashable, Reason] = {}
         self.templates = set(snapshot.templates)
-        on_the_way = (claim for waiting in snapshot.waiting for claim in held(waiting))
-        self.awaited = {node_of(snapshot.fleet, claim) for claim in on_the_way}
-        alone = tuple(waiting for waiting in snapshot.waiting if starting_gang(waiting) is None)
+        alone = tuple(waiting for waiting in snapshot.waiting if waiting.pod.kept and starting_gang(waiting) is None)
         self.kept = all_kept(snapshot.fleet, alone, snapshot.at)
         self.placed: set[str] = set()
+        self.sent: set[str] = set()
         self.gangs: dict[Key, list[Waiting]] = {}
         self.fronts: dict[Key, Waiting | None] = {}
         self.apart: dict[Key, Reason] = {}
@@ -110,27 +113,24 @@ class _Cycle:
         self.barren = Barren()
         self.refused: dict[str, Reason] = {}
 
-    def turns(self, waiting: list[Waiting]) -> Iterator[Waiting]:
-        """Who is next, one after the other."""
+    def turns(self, waiting: list[Waiting]) -> Iterator[Waiting | Passed]:
+        """Who is next, one after the other, and between them those for whom it is known that there is no place."""
         if self.governor is None:
             yield from in_order(waiting)
             return
         ready = [self._contends(one) for one in waiting]
-        yield from in_order(one for one, contends in zip(waiting, ready, strict=True) if not contends)
+        yield from in_order(compress(waiting, map(not_, ready)))
         turns = Turns(self.snapshot, self.governor, self._failure, self.behind, self.soon.kept)
         line = [one for one in compress(waiting, ready) if one.gang is None or self._front(one) in (one, None)]
         yield from turns.each(line, self.draft)
 
+    def _standing(self, waiting: Waiting) -> Standing:
+        return standing(self.snapshot, self.governor, waiting)
+
     def _contends(self, waiting: Waiting) -> bool:
-        """Whether it is ready to be placed, and only waits for its turn. Remembered while nothing changes."""
-        if starting_gang(waiting) is not None:
-            return self._front(waiting) is not None
-        tree = self.governor.books.tree if self.governor else None
-        known = waiting.memo.get("contends")
-        if known is None or known[0] is not tree or known[1] is not self.draft.fleet:
-            known = waiting.memo["contends"] = (tree, self.draft.fleet, self._is_ready(waiting))
-        found: bool = known[2]
-        return found
+        """Whether it is ready to be placed, and only waits for its turn."""
+        known = standing(self.snapshot, self.governor, waiting)
+        return known.contends or (known.starts and self._front(waiting) is not None)
 
     def _front(self, waiting: Waiting) -> Waiting | None:
         """Who stands in line for all of a pod's gang; None where too few are ready, or it goes first anyhow."""
@@ -138,29 +138,25 @@ class _Cycle:
         if gang is None:
             return None
         if gang.key not in self.fronts:
-            ready = [mate for mate in self.gangs.get(gang.key, ()) if self._is_ready(mate)]
+            mates = self.gangs.get(gang.key, ())
+            ready = [mate for mate in mates if is_ready(self.snapshot, self.governor, mate)]
             self.fronts[gang.key] = ready[0] if not gang.begun and starters(gang, ready) else None
         return self.fronts[gang.key]
 
-    def _is_ready(self, waiting: Waiting) -> bool:
-        ours = tuple(claim for claim in waiting.claims if claim.ours)
-        ready = waiting.complete and not under_way(waiting) and any(claim.allocation is None for claim in ours)
-        return ready and obstacle(self.snapshot, self.governor, waiting, ours) is None
-
     def _failure(self, waiting: Waiting) -> Reason | None:
         """Why an ask, or one just like it, found no place in this cycle."""
-        gang = starting_gang(waiting)
-        if gang is not None:
-            return self.apart.get(gang.key)
-        return self.refused.get(waiting.pod.uid) or self.failed.get(self._question(waiting, None))
+        known: Standing = waiting.memo["standing"]
+        if known.starts and waiting.gang is not None:
+            return self.apart.get(waiting.gang.key)
+        question = self._question(waiting) if known.question is None else known.question
+        return self.refused.get(waiting.pod.uid) or self.failed.get(question)
 
     def _foregone(self, waiting: Waiting) -> Reason | None:
-        """What is known of a pod without looking any closer: those in front of it, or just like it, found no place."""
-        if self.governor is None:
+        """Why there is no place for a pod, as far as it is known from those just like it that found none."""
+        known = self._standing(waiting)
+        if not known.contends or known.question is None or (waiting.pod.duration and self.snapshot.budgets):
             return None
-        known = waiting.memo.get("question")
-        alike = known is not None and known[0] is self.draft.fleet and self._is_plain(waiting)
-        return self.behind.get(waiting.pod.uid) or (self.failed.get(known[1]) if alike and known is not None else None)
+        return self.failed.get(known.question)
 
     def mend(self, stray: Stray) -> Iterator[Effect]:
         """See to a pod that was bound away from its shares; whatever its quota, since it runs."""
@@ -191,13 +187,25 @@ class _Cycle:
         else:
             yield from self._alone(waiting)
 
-    def _alone(self, waiting: Waiting) -> Iterator[Effect]:
-        pod, foregone = waiting.pod, self._foregone(waiting)
-        if foregone is not None:
-            if pod.uid not in self.behind:
-                self._stuck(foregone, [waiting])
-            yield from _hold(pod, foregone)
-            return
+    def forgo(self, passed: Passed) -> Iterator[Effect]:
+        """The effects for those who have no turn: nobody may pass who goes first, or those like them failed."""
+        for waiting, reason in passed:
+            known: Standing = waiting.memo["standing"]
+            behind = bool(self.behind) and waiting.pod.uid in self.behind
+            if known.starts or (known.question is None and not behind):
+                yield from self.decide(waiting)
+                continue
+            if not behind and len(self.stuck) < MOST_STUCK:
+                self._stuck(reason, [waiting])
+            if waiting.pod.verdict is not reason and waiting.pod.verdict != reason:
+                yield Hold(waiting.pod, reason)
+
+    def _alone(self, waiting: Waiting) -> Iterable[Effect]:
+        foregone = self._foregone(waiting)
+        return self._looked_at(waiting) if foregone is None else self.forgo([(waiting, foregone)])
+
+    def _looked_at(self, waiting: Waiting) -> Iterator[Effect]:
+        pod = waiting.pod
         ours = tuple(claim for claim in waiting.claims if claim.ours)
         yield from self._missing_templates(pod)
         reason = obstacle(self.snapshot, self.governor, waiting, ours)
@@ -214,10 +222,11 @@ class _Cycle:
     def _together(self, gang: Gang, mates: list[Waiting]) -> Iterator[Effect]:
         """The effects for those of a gang who start together, and for those who may come later."""
         ready: list[Waiting] = []
+        behind = next((self.behind[mate.pod.uid] for mate in mates if mate.pod.uid in self.behind), None)
         for mate in mates:
             yield from self._missing_templates(mate.pod)
             ours = tuple(claim for claim in mate.claims if claim.ours)
-            reason = self.behind.get(mate.pod.uid) or obstacle(self.snapshot, self.governor, mate, ours)
+            reason = behind or obstacle(self.snapshot, self.governor, mate, ours)
             reason = reason or self._shared(ours, ready) or self.purse.objection(mate, needs_lacking(mate))
             if reason is not None:
                 yield from _hold(mate.pod, reason)
@@ -315,7 +324,8 @@ class _Cycle:
             self.failed[question] = making_room(draft.fleet, kept)
         else:
             self.failed[question] = refusal(self.governor, draft, waiting, known)
-            self.barren.learn(draft, waiting)
+            if self.failed[question].why not in OF_QUOTA:
+                self.barren.learn(draft, waiting)
         return self.failed[question]
 
     def _stuck(self, reason: Reason, those: list[Waiting], gang: Gang | None = None) -> None:
@@ -326,35 +336,15 @@ class _Cycle:
         self.stuck.append(Stuck(asking, gang))
         self.soon.keep(self.governor, self.draft, asking, gang)
 
-    def _question(self, waiting: Waiting, within: Bools | None, affordable: Bools | None = None) -> object:
+    def _question(self, waiting: Waiting, within: Bools | None = None, affordable: Bools | None = None) -> Hashable:
         """What asks that fail together have in common. Most are told apart by one number."""
         if affordable is not None:
             return self._question(waiting, within), affordable.tobytes(), waiting.pod.duration
-        pod, plain, known = waiting.pod, self._is_plain(waiting), waiting.memo.get("question")
-        if plain and known is not None and known[0] is self.draft.fleet:
-            return known[1]
-        key = (
-            needs_lacking(waiting),
-            waiting.team,
-            pod.constraints,
-            pod.cpu,
-            pod.memory,
-            pod.others,
-            pod.node,
-            pod.qos,
-        )
-        if not plain:
-            nodes = self._within(waiting, held(waiting)) if within is None else within
-            return (*key, self.kept.get(pod.uid), None if nodes is None else nodes.tobytes())
-        numbers = self.draft.fleet.memo.setdefault("questions", {})
-        number = numbers.setdefault(key, len(numbers))
-        waiting.memo["question"] = (self.draft.fleet, number)
-        return number
-
-    def _is_plain(self, waiting: Waiting) -> bool:
-        """Whether nothing narrows the nodes that come into question for it."""
-        near_gang = waiting.gang is not None and waiting.pod.topology is not None
-        return not (waiting.avoid or waiting.pod.uid in self.kept or near_gang or held(waiting))
+        known = self._standing(waiting).question
+        if known is not None:
+            return known
+        nodes = self._within(waiting, held(waiting)) if within is None else within
+        return asked(waiting), self.kept.get(waiting.pod.uid), None if nodes is None else nodes.tobytes()
 
     def _within(self, waiting: Waiting, has: tuple[Claim, ...]) -> Bools | None:
         """The nodes that come into question: where its other claims are, and none that refused it lately.
@@ -370,9 +360,15 @@ class _Cycle:
             within[[index[node] for claim in has if (node := node_of(self.draft.fleet, claim)) in index]] = True
         else:
             within = np.ones(len(index), dtype=bool)
-        shunned = waiting.avoid | self.awaited if waiting.avoid and not has else waiting.avoid
+        shunned = waiting.avoid | self.awaited | self.sent if waiting.avoid and not has else waiting.avoid
         within[[index[name] for name in shunned if name in index]] = False
         return within if near_by is None else within & near_by
+
+    @cached_property
+    def awaited(self) -> set[str]:
+        """The nodes that somebody is on the way to."""
+        on_the_way = (claim for waiting in self.snapshot.waiting for claim in held(waiting))
+        return {node_of(self.snapshot.fleet, claim) for claim in on_the_way}
 
     def _near(self, waiting: Waiting) -> Bools | None:
         """The nodes that are near enough to where the pod's gang is; None where that does not matter."""
@@ -393,9 +389,9 @@ class _Cycle:
         self.placed.add(pod.uid)
         self.soon.note(waiting, found)
         node = fleet.nodes[found.node].name
-        self.awaited.add(node)
+        self.sent.add(node)
         allocations = [g.allocation for g in grants] + [c.allocation for c in held(waiting) if c.allocation]
-        return Place(pod, node, grants, _placed(node, allocations))
+        return Place(pod, node, grants, _placed(node, allocations, found.right))
 
 
 def _lacking(waiting: Waiting) -> tuple[Claim, ...]:
@@ -410,12 +406,11 @@ def _both(one: Bools | None, other: Bools | None) -> Bools | None:
     return one & other
 
 
-def _hold(pod: Pod, reason: Reason) -> Iterator[Effect]:
+def _hold(pod: Pod, reason: Reason) -> tuple[Effect, ...]:
     """A hold, unless the pod says so already."""
-    if pod.verdict is not reason and pod.verdict != reason:
-        yield Hold(pod, reason)
+    return () if pod.verdict is reason or pod.verdict == reason else (Hold(pod, reason),)
 
 
-def _placed(node: str, allocations: Sequence[Allocation]) -> Reason:
+def _placed(node: str, allocations: Sequence[Allocation], right: str = "") -> Reason:
     devices = ", ".join(sorted(result.device.name for allocation in allocations for result in allocation.results))
-    return Reason(Why.PLACED, f"on node {node}: {devices}")
+    return Reason(Why.PLACED, f"on node {node}: {devices}{right and f'; {right}'}")

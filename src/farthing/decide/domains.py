@@ -114,6 +114,15 @@ def _room(draft: Draft, domains: Ints, needs: list[Need], team: str) -> Ints:
     return np.where(enough, found, -1)
 
 
+def short_of(draft: Draft, needs: list[Need], team: str) -> tuple[Need, int, int] | None:
+    """The first need of which all nodes together certainly have too little, what they have, and what is wanted."""
+    for need, pods in Counter(needs).items():
+        has, wanted = int(_shares(draft, need, team).sum()), pods * need.count
+        if has < wanted:
+            return need, has, wanted
+    return None
+
+
 def _shares(draft: Draft, need: Need, team: str) -> Ints:
     """For each device, how many such shares it could give."""
     fleet, free = draft.fleet, draft.free

@@ -35,7 +35,15 @@ def why_not(draft: Draft, pod: Pod, needs: tuple[Need, ...], team: str) -> Reaso
 
 
 def never(fleet: Fleet, need: Need) -> Reason | None:
-    """What no waiting can mend, as the fleet is."""
+    """What no waiting can mend, as the fleet is. Remembered with it."""
+    key = ("never", need)
+    if key not in fleet.memo:
+        fleet.memo[key] = _never(fleet, need)
+    found: Reason | None = fleet.memo[key]
+    return found
+
+
+def _never(fleet: Fleet, need: Need) -> Reason | None:
     sieve = eligible(fleet, need)
     if sieve.error:
         return Reason(Why.INVALID_ASK, sieve.error)
@@ -65,13 +73,28 @@ def _undeliverable(fleet: Fleet, need: Need, sieve: Eligible, devices: Bools) ->
     """Why none of the devices, which are of the right model, could ever give it in the way that it wants."""
     ask, count = need.ask, int(devices.sum())
     if ask is not None and ask.profile is not None:
-        return Reason(Why.ISOLATION_UNAVAILABLE, f"{need}: none of {count} devices is a partition of this profile")
+        uncut = _uncut(fleet, devices)
+        return Reason(
+            Why.ISOLATION_UNAVAILABLE, f"{need}: none of {count} devices is a partition of this profile{uncut}"
+        )
     largest = int(fleet.memory[devices].max())
     if ask is not None and ask.memory is not None and ask.memory > largest:
         return Reason(Why.TOO_LARGE, f"{need}: the largest device has {format_gib(largest)}")
     if ask is None and (sieve.compute[devices] > fleet.compute[devices]).all():
         return Reason(Why.TOO_LARGE, f"{need}: none of {count} devices could ever give so much")
     return Reason(Why.ISOLATION_UNAVAILABLE, f"{need}: none of {count} devices can be shared with this isolation")
+
+
+def _uncut(fleet: Fleet, devices: Bools) -> str:
+    """What somebody would have to do for some of the devices to be cut, as the end of a sentence; empty for nothing."""
+    if "mig modes" not in fleet.memo:
+        fleet.memo["mig modes"] = np.array([str(fleet.attribute(i, "migMode")) for i in range(len(fleet.devices))])
+    modes = fleet.memo["mig modes"]
+    for mode, remedy in (("pending", "MIG mode after a reset"), ("off", "MIG mode, once it is on (nvidia-smi -mig 1)")):
+        found = np.flatnonzero(devices & (modes == mode))
+        if len(found):
+            return f"; {len(found)} could be cut in {remedy}, such as {fleet.devices[found[0]]}"
+    return ""
 
 
 def _not_now(draft: Draft, need: Need, team: str) -> Reason | None:

@@ -8,6 +8,7 @@ So a team that borrows is never more than one ask ahead of another that still wa
 The ask in question is no part of the share: else who asks for much at once would wait behind all who ask for little.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -15,6 +16,7 @@ from typing import Final
 
 from farthing.decide.order import came, is_spot
 from farthing.decide.quota import Books, Charge
+from farthing.model.reason import Reason
 from farthing.state.snapshot import Waiting
 from farthing.state.teams import Numbers, Tree
 
@@ -30,6 +32,10 @@ never use that."""
 
 Costs = Callable[[int, Waiting], Sequence[Charge]]
 """What an ask of a team may cost: one charge for each class of devices that would do."""
+
+
+Passed = list[tuple[Waiting, Reason]]
+"""Those who have no turn, and why."""
 
 
 def share(books: Books, past: Numbers, team: int) -> int:
@@ -101,12 +107,12 @@ class Line:
         best = self._best(0)
         return best.charge if best is not None else ()
 
-    def advance(self, team: int, failed: Callable[[Waiting], bool]) -> list[Waiting]:
-        """The head of a team has had its turn. Those after it that are as hopeless are passed over, and returned."""
+    def advance(self, team: int, failed: Callable[[Waiting], Reason | None]) -> Passed:
+        """The head of a team has had its turn. Those after it that have `failed` as well are returned, with reasons."""
         queue, i = self._queues[team], self._next[team] + 1
         passed = []
-        while i < len(queue) and failed(queue[i]):
-            passed.append(queue[i])
+        while i < len(queue) and (reason := failed(queue[i])) is not None:
+            passed.append((queue[i], reason))
             i += 1
         self._next[team] = i
         self._refresh(team)
@@ -172,7 +178,10 @@ class Line:
 
 def queues_of(books: Books, waiting: Iterable[Waiting]) -> dict[int, list[Waiting]]:
     """Those who wait, by the index of their team."""
-    found: dict[int, list[Waiting]] = {}
+    by_name: dict[str, list[Waiting]] = defaultdict(list)
     for one in waiting:
-        found.setdefault(books.tree.at(one.team), []).append(one)
+        by_name[one.team].append(one)
+    found: dict[int, list[Waiting]] = defaultdict(list)
+    for name, queue in by_name.items():
+        found[books.tree.at(name)] += queue
     return found

@@ -4,18 +4,20 @@ What is tried is taken off the draft, and put back where it comes to nothing. So
 waits for more of them, and two cannot wait for each other. A gang that has started and has lost pods goes first.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from farthing.decide.charge import charge_of
-from farthing.decide.domains import domains_of, places_to_try
+from farthing.decide.charge import charge_of, times, total
+from farthing.decide.domains import domains_of, places_to_try, short_of
 from farthing.decide.draft import Draft
 from farthing.decide.governed import OF_QUOTA, PASSING, find, refusal, settle
 from farthing.decide.governor import Governor
 from farthing.decide.needs import Need
 from farthing.decide.place import Placement
 from farthing.model.cluster import Key
+from farthing.model.gang import Topology
 from farthing.model.reason import Reason, Why
 from farthing.state.fleet import Bools
 from farthing.state.gangs import Gang
@@ -23,6 +25,10 @@ from farthing.state.snapshot import Waiting
 
 GATHER_SECONDS: Final = 5.0
 """The pods of a gang are made one after the other; only so long after the latest are the others told that they wait."""
+
+
+TRIED_AT_ONCE: Final = 32
+"""A larger gang is only tried pod by pod where all devices together have enough for it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,11 +46,16 @@ class Asking:
 
 def starting_gang(waiting: Waiting) -> Gang | None:
     """The gang with which a pod that waits may only start together; None where it may start alone."""
-    gang = waiting.gang
-    if gang is None or not waiting.pod.gated or not (gang.unseen or gang.lacking):
+    if waiting.gang is None:
         return None
+    if "starts" not in waiting.memo:
+        waiting.memo["starts"] = _starts(waiting, waiting.gang)
+    return waiting.gang if waiting.memo["starts"] else None
+
+
+def _starts(waiting: Waiting, gang: Gang) -> bool:
     lacks = not waiting.complete or any(claim.ours and claim.allocation is None for claim in waiting.claims)
-    return gang if lacks else None
+    return waiting.pod.gated and (gang.unseen or bool(gang.lacking)) and lacks
 
 
 def by_gang(ordered: Iterable[Waiting]) -> dict[Key, list[Waiting]]:
@@ -93,6 +104,11 @@ def place_together(
     """A place for every one of them, taken off the draft and charged; or why there is none, and all as it was."""
     needs = [need for one in asking for need in one.needs]
     first = asking[0].waiting
+    short = short_of(draft, needs, first.team) if len(asking) > TRIED_AT_ONCE else None
+    if short is not None:
+        need, has, wanted = short
+        sentence = f"{_together(gang, asking)}; {need}: {wanted} are wanted, and {has} could be had"
+        return Reason(Why.GANG_WAITING, sentence)
     best: tuple[int, Reason | None] = (-1, None)
     for nodes in places_to_try(draft, first.pod.topology, needs, first.team, gang.nodes):
         with draft.trial() as trial:
@@ -103,7 +119,17 @@ def place_together(
         if trial.kept:
             return tuple(found)
         _uncharge(governor, draft, asking, found)
-    return _no_place(draft, asking, *best)
+    return _no_place(draft, _together(gang, asking), first.pod.topology, *best)
+
+
+def could_afford(governor: Governor, asking: Sequence[Asking]) -> bool:
+    """Whether quota may allow a gang; certainly not where this is False. What may cost this or that is not counted."""
+    team = governor.team(asking[0].waiting)
+    charges = []
+    for need, pods in Counter(need for one in asking for need in one.needs).items():
+        options = governor.options(team, need)
+        charges += [times(pods, options[0].charge)] if len(options) == 1 else []
+    return governor.books.allows(team, total(charges))
 
 
 def _all(governor: Governor | None, draft: Draft, asking: Sequence[Asking], nodes: Bools) -> list[Placement]:
@@ -126,14 +152,20 @@ def _uncharge(governor: Governor | None, draft: Draft, asking: Sequence[Asking],
         governor.books.give_back(governor.team(one.waiting), charge)
 
 
-def _no_place(draft: Draft, asking: Sequence[Asking], placed: int, why: Reason | None) -> Reason:
+def _together(gang: Gang, asking: Sequence[Asking]) -> str:
+    """Who has to find a place at once."""
+    if gang.broken:
+        lost = f"{len(asking)} pods come in the place of those that {gang.name} has lost"
+        return f"{lost}, of which {gang.started.total()} have their devices"
+    return f"{len(asking)} pods of its gang start together"
+
+
+def _no_place(draft: Draft, together: str, topology: Topology | None, placed: int, why: Reason | None) -> Reason:
     """Why there is no place for all: what no waiting can mend as it is, otherwise how far they came."""
-    topology = asking[0].waiting.pod.topology
     level = topology.required if topology is not None else None
     if why is not None and why.why not in PASSING and not placed:
         return why
     name = why.why if why is not None and why.why in OF_QUOTA else Why.GANG_WAITING
-    together = f"{len(asking)} pods of its gang start together"
     if level is not None and not (domains_of(draft.fleet, level) >= 0).any():
         return Reason(Why.NODE_MISMATCH, f"{together} in one {level}, and no node says which {level} it is in")
     where = f" in one {level}" if level is not None else ""

@@ -1,5 +1,6 @@
 """Places and refusals with quota in view; where nothing is governed, just as `place` and `explain` have them."""
 
+from dataclasses import replace
 from typing import Final
 
 from farthing.decide.charge import charge_of
@@ -7,7 +8,9 @@ from farthing.decide.draft import Draft
 from farthing.decide.explain import never, why_not
 from farthing.decide.governor import Governor
 from farthing.decide.needs import needs_lacking
+from farthing.decide.order import is_spot
 from farthing.decide.place import Placement, place
+from farthing.decide.quota import Books, Charge
 from farthing.model.reason import Reason, Why
 from farthing.state.fleet import Bools
 from farthing.state.snapshot import Waiting
@@ -28,8 +31,16 @@ def find(governor: Governor | None, draft: Draft, waiting: Waiting, within: Bool
         found = place(draft, waiting.pod, needs, waiting.team, within, masks)
         charge = charge_of(draft.fleet, governor.books.tree, needs, found.devices) if found else ()
         if found is not None and governor.books.allows(team, charge):
-            return found
+            return replace(found, right=_right(governor.books, team, charge, waiting))
     return None
+
+
+def _right(books: Books, team: int, charge: Charge, waiting: Waiting) -> str:
+    """By which rule a team may have what a pod is given, as a sentence."""
+    name = books.tree.teams[team].name
+    if is_spot(waiting):
+        return f"spot, on what nobody else wants; team {name}"
+    return f"within what team {name} is guaranteed" if books.within(team, charge) else f"borrowed by team {name}"
 
 
 def settle(governor: Governor | None, draft: Draft, waiting: Waiting, found: Placement) -> None:

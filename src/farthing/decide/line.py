@@ -27,5 +27,5 @@ def in_line(snapshot: Snapshot) -> list[Waiting]:
         team, waiting = head
         found.append(waiting)
         books.take(team, line.charge())
-        line.advance(team, lambda _: False)
+        line.advance(team, lambda _: None)
     return found

@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Final, TypeVar
 
 from farthing.decide.needs import Need, needs_of
+from farthing.model.cluster import Key
 from farthing.model.quantity import WHOLE_DEVICE
 from farthing.model.team import Queueing
 from farthing.state.snapshot import Waiting
@@ -32,7 +33,7 @@ WINDOW_SECONDS: Final = 30
 
 def in_order(waiting: Iterable[Waiting]) -> list[Waiting]:
     """Those under way first, then higher priority, then the older, the larger first within a window, then by name."""
-    queue = sorted(waiting, key=lambda w: (not has_begun(w), is_spot(w), -w.pod.priority, w.pod.created, w.pod.key))
+    queue = sorted(waiting, key=_place)
     found: list[Waiting] = []
     for (on_its_way, *_), together in groupby(queue, key=_window):
         mates = list(together)
@@ -49,10 +50,10 @@ AGED_SECONDS: Final = 600
 
 def team_order(waiting: Iterable[Waiting], queueing: Queueing) -> list[Waiting]:
     """A team's own order: who came first, counted with its head start; unless Strict, the larger first in a window."""
-    queue = sorted(waiting, key=lambda w: (is_spot(w), came(w), w.pod.key))
+    queue = sorted(waiting, key=_turn)
     if queueing is Queueing.STRICT:
         return queue
-    windows = groupby(queue, key=lambda w: (is_spot(w), came(w) // WINDOW_SECONDS, w.pod.priority))
+    windows = groupby(queue, key=_turn_window)
     return [one for _, together in windows for one in jointly(list(together), WINDOW, _size)]
 
 
@@ -63,10 +64,7 @@ def is_spot(waiting: Waiting) -> bool:
 
 def came(waiting: Waiting) -> float:
     """When a pod was created, less its head start."""
-    if "came" not in waiting.memo:
-        waiting.memo["came"] = waiting.pod.created - HEAD_START_SECONDS * waiting.pod.priority
-    found: float = waiting.memo["came"]
-    return found
+    return _turn(waiting)[1]
 
 
 def jointly(queue: Sequence[_T], window: int, size: Callable[[_T], int]) -> list[_T]:
@@ -85,8 +83,42 @@ def has_begun(waiting: Waiting) -> bool:
     return under_way(waiting) or (waiting.gang is not None and waiting.gang.broken)
 
 
+# Remembered with those who wait, since all of them are put in order for every plan --------------------------------
+
+
+def _turn(waiting: Waiting) -> tuple[bool, float, Key]:
+    """What a team's own order goes by."""
+    if "turn" not in waiting.memo:
+        came_at = waiting.pod.created - HEAD_START_SECONDS * waiting.pod.priority
+        waiting.memo["turn"] = is_spot(waiting), came_at, waiting.pod.key
+    found: tuple[bool, float, Key] = waiting.memo["turn"]
+    return found
+
+
+def _turn_window(waiting: Waiting) -> tuple[bool, float, int]:
+    """Who shares this is placed jointly in a team's own order."""
+    if "turn window" not in waiting.memo:
+        waiting.memo["turn window"] = is_spot(waiting), came(waiting) // WINDOW_SECONDS, waiting.pod.priority
+    found: tuple[bool, float, int] = waiting.memo["turn window"]
+    return found
+
+
+def _place(waiting: Waiting) -> tuple[bool, bool, int, float, Key]:
+    """What the order without teams goes by."""
+    if "place" not in waiting.memo:
+        pod = waiting.pod
+        waiting.memo["place"] = not has_begun(waiting), is_spot(waiting), -pod.priority, pod.created, pod.key
+    found: tuple[bool, bool, int, float, Key] = waiting.memo["place"]
+    return found
+
+
 def _window(waiting: Waiting) -> tuple[bool, bool, int, int]:
-    return has_begun(waiting), is_spot(waiting), waiting.pod.priority, int(waiting.pod.created // WINDOW_SECONDS)
+    """Who shares this is placed jointly without teams."""
+    if "window" not in waiting.memo:
+        pod, half_minute = waiting.pod, int(waiting.pod.created // WINDOW_SECONDS)
+        waiting.memo["window"] = has_begun(waiting), is_spot(waiting), pod.priority, half_minute
+    found: tuple[bool, bool, int, int] = waiting.memo["window"]
+    return found
 
 
 def _size(waiting: Waiting) -> int:

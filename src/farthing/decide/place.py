@@ -18,10 +18,14 @@ from farthing.state.fleet import Bools, Ints
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A node, and for each need the devices it gets there, as indices into the fleet."""
+    """A node, and for each need the devices it gets there, as indices into the fleet.
+
+    `right` says by which rule of quota a team may have them; empty where nothing is governed.
+    """
 
     node: int
     devices: tuple[tuple[int, ...], ...]
+    right: str = ""
 
 
 def place(

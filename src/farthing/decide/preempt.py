@@ -2,8 +2,8 @@
 
 For each ask that found no place, in the order of the line: pods that may be taken from are let go in thought, those
 first that cost least, until the ask finds a place; whoever need not have gone stays. What costs least is a spot pod,
-then whoever breaks no gang, then the lower priority, then the least work lost. Of a gang that needs all of its pods
-all go, or none.
+then another team's, then whoever breaks no gang, then the lower priority, then the least work lost. Of a gang that
+needs all of its pods all go, or none.
 
 Nothing is done here. Those who were told to go already count as gone: nobody else is told to go for the same ask.
 """
@@ -17,12 +17,14 @@ from typing import Final
 
 from farthing.decide.charge import charge_of_allocation, times, total
 from farthing.decide.cycle import Decision, Stuck
+from farthing.decide.domains import short_of
 from farthing.decide.draft import Draft
-from farthing.decide.gang import Asking, place_together
+from farthing.decide.gang import Asking, could_afford, place_together
 from farthing.decide.governed import find, settle
 from farthing.decide.governor import Governor
 from farthing.decide.keep import kept_for, set_aside
 from farthing.decide.movable import lost_seconds, milli_held
+from farthing.decide.needs import Need
 from farthing.decide.quota import Books, Charge
 from farthing.decide.rights import Claimant, right
 from farthing.model.cluster import Pod
@@ -32,15 +34,16 @@ from farthing.state.gangs import Gang
 from farthing.state.snapshot import Resident, Snapshot
 
 MOST: Final = 256
-"""So many pods, or gangs, are let go for one ask at most."""
+MOST_EACH: Final = 8
+"""So many pods, or gangs, are let go for one ask at most; for a gang at least so many for each of its pods."""
 
 ALONE: Final = 16
 """Before several are let go, it is tried with so many pods each by itself."""
 
-LOOKS: Final = 200
+LOOKS: Final = 1000
 """So often it is looked in one round whether an ask fits: the loop does not wait for longer."""
 
-TOGETHER: Final = 100
+TOGETHER: Final = LOOKS // 2
 """Where more are stuck than this, each round begins with others of them, so that all are looked at."""
 
 
@@ -142,6 +145,16 @@ def let_go(draft: Draft, resident: Resident) -> None:
         draft.leave(node, resident.pod)
 
 
+def take_in(draft: Draft, resident: Resident) -> None:
+    """Let a pod that was let go be there again."""
+    for claim in resident.claims:
+        if claim.allocation is not None:
+            draft.hold(claim.allocation)
+    node = draft.fleet.node_index.get(resident.pod.node)
+    if node is not None:
+        draft.settle_on(node, resident.pod)
+
+
 # Who could go -----------------------------------------------------------------------------------------------------
 
 
@@ -223,6 +236,14 @@ def _told(found: _Victims, at: float) -> Iterator[Preempt]:
             yield Preempt(resident.pod, pod.key, reason, at + notice if notice else None)
 
 
+def _needs(asking: Sequence[Asking]) -> list[Need]:
+    return [need for one in asking for need in one.needs]
+
+
+def _team(asking: Sequence[Asking]) -> str:
+    return asking[0].waiting.team
+
+
 class _Search:
     """The search of one round: every ask finds what those before it left."""
 
@@ -251,7 +272,8 @@ class _Search:
         """Whether an ask finds a place now, which is then taken."""
         self.looks -= 1
         if gang is not None:
-            return isinstance(place_together(self.governor, self.draft, gang, asking), tuple)
+            enough = could_afford(self.governor, asking) and short_of(self.draft, _needs(asking), _team(asking)) is None
+            return enough and isinstance(place_together(self.governor, self.draft, gang, asking), tuple)
         one = asking[0]
         found = find(self.governor, self.draft, one.waiting, one.within)
         if found is not None:
@@ -271,7 +293,7 @@ class _Search:
         """
         claimant = self._claimant(asking)
         if len(asking) == 1:
-            single = (unit for unit in self._candidates() if len(unit.residents) == 1)
+            single = (unit for unit in self._candidates(claimant.team) if len(unit.residents) == 1)
             for unit in islice(single, ALONE):
                 rule = self._rule(claimant, unit)
                 if rule and self._fits_without([(unit, rule)], asking, gang):
@@ -279,12 +301,18 @@ class _Search:
         chosen = self._enough(claimant, asking, gang)
         if chosen is None:
             return None
-        chosen = self._less(chosen, asking, gang)
-        return chosen if self._fits_without(chosen, asking, gang) else None
+        before = len(self.books.moves)
+        with self.draft.trial() as trial:
+            chosen = self._less(chosen, asking, gang)
+            trial.kept = self._fits(asking, gang)
+        if not trial.kept:
+            self.books.rewind(before)
+        return chosen if trial.kept else None
 
-    def _candidates(self) -> Iterator[Unit]:
+    def _candidates(self, team: int) -> Iterator[Unit]:
+        """Those who are there, who cost least first; but a team takes from others before it takes from itself."""
         lists = ((unit for unit in units if unit not in self.gone) for units in self.units.values())
-        return merge(*lists, key=lambda unit: unit.cost)
+        return merge(*lists, key=lambda unit: (unit.cost[0], unit.team == team, unit.cost[1:]))
 
     def _rule(self, claimant: Claimant, unit: Unit) -> str:
         """The rule by which all of a unit may be taken from; the last one's speaks for all."""
@@ -297,62 +325,84 @@ class _Search:
 
     def _enough(self, claimant: Claimant, asking: Sequence[Asking], gang: Gang | None) -> list[tuple[Unit, str]] | None:
         """Those who cost least, until the ask fits. Whether it does is looked at after 1, 2, 4, 8 ... of them."""
-        before = self.books.copy()
+        before = len(self.books.moves)
         chosen: list[tuple[Unit, str]] = []
         with self.draft.trial():
             fits = self._let_go_until(claimant, asking, gang, chosen)
-        self.books.usage[:], self.books.held[:] = before.usage, before.held
+        self.books.rewind(before)
         return chosen if fits else None
 
     def _let_go_until(
         self, claimant: Claimant, asking: Sequence[Asking], gang: Gang | None, chosen: list[tuple[Unit, str]]
     ) -> bool:
-        look_at = 1
-        for unit in self._candidates():
+        look_at, most = 1, max(MOST, MOST_EACH * len(asking))
+        for unit in self._candidates(claimant.team):
             rule = self._rule(claimant, unit)
             if not rule:
                 continue
             self._go(unit)
             chosen.append((unit, rule))
-            if len(chosen) in (look_at, MOST):
+            if len(chosen) in (look_at, most):
                 look_at *= 2
                 if self._fits_without((), asking, gang, trying=True):
                     return True
-            if len(chosen) >= MOST:
+            if len(chosen) >= most:
                 return False
         return bool(chosen) and self._fits_without((), asking, gang, trying=True)
 
     def _less(
         self, chosen: list[tuple[Unit, str]], asking: Sequence[Asking], gang: Gang | None
     ) -> list[tuple[Unit, str]]:
-        """Without whoever need not go: halves, quarters and so on, and in the end each, the dearest first."""
+        """Without whoever need not go: halves, quarters and so on, and in the end each, the dearest first.
+
+        The others are gone then.
+        """
+        for unit, _ in chosen:
+            self._go(unit)
         size = max(1, len(chosen) // 2)
-        while True:
+        while size:
             end = len(chosen)
             while end > 0:
-                fewer = chosen[: max(0, end - size)] + chosen[end:]
-                if fewer and self._fits_without(fewer, asking, gang, trying=True):
-                    chosen = fewer
+                some = chosen[max(0, end - size) : end]
+                if len(some) < len(chosen) and self._fits_with(some, asking, gang):
+                    for unit, _ in some:
+                        self._come(unit)
+                    chosen = chosen[: max(0, end - size)] + chosen[end:]
                 end = min(end - size, len(chosen))
-            if size == 1:
-                return chosen
             size //= 2
+        return chosen
+
+    def _fits_with(self, those: Sequence[tuple[Unit, str]], asking: Sequence[Asking], gang: Gang | None) -> bool:
+        """Whether an ask fits when these, who have gone, are there again. Nothing stays of it."""
+        before = len(self.books.moves)
+        with self.draft.trial():
+            for unit, _ in those:
+                self._come(unit)
+            fits = self._fits(asking, gang)
+        self.books.rewind(before)
+        return fits
 
     def _fits_without(
         self, chosen: Sequence[tuple[Unit, str]], asking: Sequence[Asking], gang: Gang | None, *, trying: bool = False
     ) -> bool:
         """Whether an ask fits when these are gone. Where it does, and is not only `trying`, it is so from now on."""
-        before = self.books.copy()
+        before = len(self.books.moves)
         with self.draft.trial() as trial:
             for unit, _ in chosen:
                 self._go(unit)
             fits = self._fits(asking, gang)
             trial.kept = fits and not trying
         if not trial.kept:
-            self.books.usage[:], self.books.held[:] = before.usage, before.held
+            self.books.rewind(before)
         return fits
 
     def _go(self, unit: Unit) -> None:
         for resident in unit.residents:
             let_go(self.draft, resident)
         self.books.give_back(unit.team, unit.charge)
+
+    def _come(self, unit: Unit) -> None:
+        """Let a unit that has gone be there again."""
+        for resident in unit.residents:
+            take_in(self.draft, resident)
+        self.books.take(unit.team, unit.charge)

@@ -9,7 +9,7 @@ what it lent may find that it is not there yet. All amounts are whole: thousandt
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from farthing.state.snapshot import Snapshot
 from farthing.state.teams import UNLIMITED, Tree
@@ -20,11 +20,12 @@ Charge = tuple[tuple[int, int], ...]
 
 @dataclass(slots=True)
 class Books:
-    """What every team of a tree uses now. `take` and `give_back` change it."""
+    """What every team of a tree uses now. `take` and `give_back` change it, `rewind` undoes the last such `moves`."""
 
     tree: Tree
     usage: list[list[int]]
     held: list[int]
+    moves: list[tuple[int, Charge, int]] = field(default_factory=list)
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> "Books | None":
@@ -90,11 +91,19 @@ class Books:
 
     def take(self, team: int, charge: Charge) -> None:
         """A team uses so much more."""
+        self.moves.append((team, charge, 1))
         self._move(team, charge, 1)
 
     def give_back(self, team: int, charge: Charge) -> None:
         """A team uses so much less."""
+        self.moves.append((team, charge, -1))
         self._move(team, charge, -1)
+
+    def rewind(self, to: int) -> None:
+        """Let everything be as it was when there were so many moves."""
+        while len(self.moves) > to:
+            team, charge, sign = self.moves.pop()
+            self._move(team, charge, -sign)
 
     def _move(self, team: int, charge: Charge, sign: int) -> None:
         """Carry a change up to the pool; what a team keeps to itself is no matter of its parent."""

@@ -28,13 +28,12 @@ _REPELLING: Final = ("NoSchedule", "NoExecute")
 
 def releases(snapshot: Snapshot) -> Iterator[Effect]:
     """Everything to take back, and slices to remove."""
-    unbound = {waiting.pod.uid for waiting in snapshot.waiting}
-    for waiting in snapshot.waiting:
-        reason = _unusable(snapshot, waiting)
-        if reason is not None:
-            mine = (claim for claim in held(waiting) if unbound.issuperset(uid for _, uid in claim.users))
-            yield from (Release(claim, reason) for claim in mine)
-            yield Hold(waiting.pod, reason)
+    unusable = [(w, why) for w in snapshot.waiting if w.since is not None and (why := _unusable(snapshot, w, w.since))]
+    unbound = {waiting.pod.uid for waiting in snapshot.waiting} if unusable else set()
+    for waiting, reason in unusable:
+        mine = (claim for claim in held(waiting) if unbound.issuperset(uid for _, uid in claim.users))
+        yield from (Release(claim, reason) for claim in mine)
+        yield Hold(waiting.pod, reason)
     for claim, since in snapshot.orphans:
         if snapshot.at - since >= ORPHAN_SECONDS:
             yield Release(claim, Reason(Why.ORPHANED, f"nobody has used it for {snapshot.at - since:.0f} s"))
@@ -58,16 +57,14 @@ def node_of(fleet: Fleet, claim: Claim) -> str:
     return claim.allocation.node or next((fleet.nodes[fleet.node_of[i]].name for i in places if i is not None), "")
 
 
-def _unusable(snapshot: Snapshot, waiting: Waiting) -> Reason | None:
+def _unusable(snapshot: Snapshot, waiting: Waiting, since: float) -> Reason | None:
     """Why a pod on its way cannot use what it was given; None where it can."""
-    if waiting.since is None:
-        return None
     for claim in held(waiting):
         lost = lost_device(snapshot.fleet, claim)
         if lost:
             return Reason(Why.DEVICE_LOST, lost)
     patience = LATER_REFUSAL_SECONDS if waiting.avoid else FIRST_REFUSAL_SECONDS
-    if waiting.pod.refusal and not waiting.pod.gated and snapshot.at - waiting.since >= patience:
+    if waiting.pod.refusal and not waiting.pod.gated and snapshot.at - since >= patience:
         return Reason(Why.REFUSED_BY_SCHEDULER, f"kube-scheduler: {waiting.pod.refusal}")
     return None
 
@@ -86,6 +83,8 @@ def lost_device(fleet: Fleet, claim: Claim) -> str:
 
 def _uncrowd(snapshot: Snapshot) -> Iterator[Effect]:
     """Of a device given away twice, the youngest share whose pod does not run yet goes back."""
+    if not snapshot.crowded:
+        return
     unbound = {claim.key for waiting in snapshot.waiting for claim in waiting.claims}
     for device, claims in snapshot.crowded:
         young = [claim for claim in claims if claim.key in unbound]

@@ -62,10 +62,10 @@ def _between(books: Books, claimant: Claimant, team: int, charge: Charge) -> str
 
 def _after(books: Books, team: int, charge: Charge, sign: int, of: int) -> int:
     """The share of a team once another, or itself, has taken a charge, or given it back."""
-    there, back = (books.take, books.give_back) if sign > 0 else (books.give_back, books.take)
-    there(team, charge)
+    before = len(books.moves)
+    (books.take if sign > 0 else books.give_back)(team, charge)
     found = share(books, (), of)
-    back(team, charge)
+    books.rewind(before)
     return found
 
 

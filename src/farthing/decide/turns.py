@@ -15,7 +15,7 @@ import numpy as np
 
 from farthing.decide.charge import times
 from farthing.decide.draft import Draft
-from farthing.decide.fairness import Line, queues_of
+from farthing.decide.fairness import Line, Passed, queues_of
 from farthing.decide.fit import able, eligible
 from farthing.decide.gang import starting_gang
 from farthing.decide.governed import PASSING
@@ -46,8 +46,11 @@ class Turns:
     kept: set[str] = field(default_factory=set)
     keeping: bool = False
 
-    def each(self, ready: list[Waiting], draft: Draft) -> Iterator[Waiting]:
-        """Those who are ready to be placed, one after the other; what becomes of each shows before the next."""
+    def each(self, ready: list[Waiting], draft: Draft) -> Iterator[Waiting | Passed]:
+        """Those who are ready to be placed, one after the other; what becomes of each shows before the next.
+
+        Between them those who have no turn, since one like them found no place, or nobody may pass who did not.
+        """
         tree, used = self.governor.books.tree, self.snapshot.used
         queues = {
             team: team_order(found, tree.teams[team].queueing)
@@ -61,11 +64,10 @@ class Turns:
             reason = self.failed(waiting)
             if reason is not None and reason.why in PASSING:
                 self._wait(team, waiting, charge, draft, within=within)
-            passed = line.advance(team, lambda one: self.failed(one) is not None)
+            passed = line.advance(team, self.failed)
             if reason is not None and self._holds_up(team, waiting, reason):
-                passed += line.rest(team)
-                self._tell(waiting, reason, passed)
-            yield from passed
+                passed = self._tell(waiting, reason, [*(one for one, _ in passed), *line.rest(team)])
+            yield passed
 
     def _costs(self, team: int, waiting: Waiting) -> tuple[Charge, ...]:
         """What an ask costs; one that stands for a gang, what all of it does."""
@@ -97,12 +99,15 @@ class Turns:
         strict = self.governor.books.tree.teams[team].queueing is Queueing.STRICT
         return strict and reason.why in PASSING and not self.governor.hopeless(team, needs_lacking(waiting))
 
-    def _tell(self, first: Waiting, reason: Reason, behind: list[Waiting]) -> None:
+    def _tell(self, first: Waiting, reason: Reason, behind: list[Waiting]) -> Passed:
         """Those behind learn their place, and what the first of them waits for."""
+        found = []
         for place, one in enumerate(behind, start=2):
             number = f"place {place}" if place <= COUNTED else f"a place after {COUNTED}"
             sentence = f"{number} in team {one.team}'s line, which is strict; first is {first.pod.key}: {reason}"
             self.behind[one.pod.uid] = Reason(Why.QUEUED, sentence)
+            found.append((one, self.behind[one.pod.uid]))
+        return found
 
 
 def keep_node(draft: Draft, waiting: Waiting) -> bool:

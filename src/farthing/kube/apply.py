@@ -6,6 +6,7 @@ Everything else may fail and be decided anew.
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -69,7 +70,7 @@ class Applier:
             case Ungate(pod=pod):
                 return (await self._ungate(pod),)
             case Preempt():
-                return (await self._preempt(effect),)
+                return await self._preempt(effect)
             case Release(claim=claim):
                 return await self._write_claim(claim, _released(claim))
             case MakeTemplate(key=key):
@@ -90,21 +91,23 @@ class Applier:
             return (*news, marked)
         return (*news, await self._ungate(pod)) if pod.gated else (*news, marked)
 
-    async def _preempt(self, effect: Preempt) -> Observation:
-        """Tell a pod that it has to go, and why; and let it go, unless it was given notice.
+    async def _preempt(self, effect: Preempt) -> tuple[Observation, ...]:
+        """Let a pod go, and tell it why; where it wants notice, only tell it by when.
 
-        Whether its PodDisruptionBudget lets it go is asked before anything is said.
+        Its PodDisruptionBudget may forbid that, which is seen before anything is said. A pod that ends at once is told
+        by the event alone.
         """
         pod = effect.pod
         path, body = pod_path(pod.key, "/eviction"), eviction(pod)
-        await self._send("evict pod", "POST", path, {**body, "deleteOptions": {**body["deleteOptions"], **_DRY}})
-        if effect.leave_by is not None:
-            said = {"metadata": {"uid": pod.uid, "annotations": {LEAVE_BY: stamp(effect.leave_by)}}}
-            await self._patch_pod("tell pod", pod, "", said, "merge-patch")
-        marked = await self._mark(pod, effect.reason, placed=False)
         if effect.leave_by is None:
             await self._send("evict pod", "POST", path, body)
-        return marked
+            with contextlib.suppress(NotFoundError):
+                return (await self._mark(pod, effect.reason, placed=False),)
+            return ()
+        await self._send("evict pod", "POST", path, {**body, "deleteOptions": {**body["deleteOptions"], **_DRY}})
+        said = {"metadata": {"uid": pod.uid, "annotations": {LEAVE_BY: stamp(effect.leave_by)}}}
+        await self._patch_pod("tell pod", pod, "", said, "merge-patch")
+        return (await self._mark(pod, effect.reason, placed=False),)
 
     async def _mark_placed(self, effect: Place) -> Observation:
         return await self._mark(effect.pod, effect.reason, placed=True, node="" if effect.pod.node else effect.node)

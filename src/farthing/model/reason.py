@@ -52,6 +52,9 @@ class Why(StrEnum):
     BUDGET_BURNING = "BudgetBurning"
     """A budget is being spent much faster than it would last."""
 
+    UNKNOWN_TEAM = "UnknownTeam"
+    """A budget names a team that nobody is of; it holds nobody."""
+
     INVALID_OBJECT = "InvalidObject"
     """A budget or a price book cannot be read or taken over; it counts for nothing until it is written anew."""
 

@@ -33,7 +33,7 @@ class Cdi:
     def write(self, uid: str, requests: Mapping[str, Edits]) -> None:
         """Write a claim's file, one CDI device for each of its requests. Raises TransientError where it cannot."""
         devices = [{"name": device_name(uid, r), "containerEdits": _edits(e)} for r, e in requests.items()]
-        text = json.dumps({"cdiVersion": VERSION, "kind": KIND, "devices": devices}, indent=1)
+        text = json.dumps({"cdiVersion": VERSION, "kind": KIND, "devices": devices})
         place = self.path(uid)
         partial = place.with_name(f".{place.name}.tmp")
         try:
@@ -48,7 +48,8 @@ class Cdi:
         """Remove a claim's file, where there is one. Raises TransientError where it cannot."""
         try:
             for path in (self.path(uid), self.path(uid).with_name(f".{self.path(uid).name}.tmp")):
-                path.unlink(missing_ok=True)
+                if path.exists():  # a file system that is read-only refuses to remove what is not there
+                    path.unlink(missing_ok=True)
         except OSError as error:
             raise TransientError(f"cannot remove the CDI file {self.path(uid)}: {error.strerror}") from error
 

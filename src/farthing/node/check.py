@@ -4,7 +4,7 @@ What is prepared is what counts: a share whose claim was given back, but whose c
 its part of the device.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from farthing.model.quantity import format_bytes
 from farthing.model.reason import Reason, Why
@@ -14,8 +14,29 @@ from farthing.node.limits import compute_of, is_part, memory_of
 from farthing.node.share import Share
 
 
-def refusal(wanted: Sequence[Share], prepared: Sequence[Share], inventory: Inventory) -> Reason | None:
-    """Why the shares cannot be prepared beside those that are, None where they can."""
+class Books:
+    """The shares that are prepared on a node, by device. Who has access as an administrator takes nothing."""
+
+    def __init__(self, shares: Iterable[Share]) -> None:
+        self._on: dict[str, list[Share]] = {}
+        self.add(shares)
+
+    def add(self, shares: Iterable[Share]) -> None:
+        for share in shares:
+            if not share.admin:
+                self._on.setdefault(share.device, []).append(share)
+
+    def drop(self, shares: Iterable[Share]) -> None:
+        for share in shares:
+            if not share.admin:
+                self._on[share.device].remove(share)
+
+    def on(self, device: str) -> Sequence[Share]:
+        return self._on.get(device, ())
+
+
+def refusal(wanted: Sequence[Share], books: Books, inventory: Inventory) -> Reason | None:
+    """Why the shares cannot be prepared beside those in the books, None where they can."""
     for share in wanted:
         device = inventory.device(share.device)
         if device is None:
@@ -27,8 +48,10 @@ def refusal(wanted: Sequence[Share], prepared: Sequence[Share], inventory: Inven
             return Reason(
                 Why.ISOLATION_UNAVAILABLE, f"{device.name} cannot deliver {share.level}; the levels it can: {able}"
             )
-        beside = [other for other in prepared if other.device == share.device and not other.admin]
-        problem = _level(share, beside) or _room(device, [*wanted, *beside]) or _counters(device, prepared, inventory)
+        beside = books.on(share.device)
+        problem = (
+            _level(share, beside) or _room(device, [*wanted, *beside]) or _counters(device, wanted, books, inventory)
+        )
         if problem:
             return Reason(Why.SHARE_CONFLICT, problem)
     return None
@@ -56,13 +79,15 @@ def _room(device: Device, shares: Sequence[Share]) -> str:
     return ""
 
 
-def _counters(device: Device, prepared: Sequence[Share], inventory: Inventory) -> str:
+def _counters(device: Device, wanted: Sequence[Share], books: Books, inventory: Inventory) -> str:
     """Partitions of one parent share its slices."""
-    names = {share.device for share in prepared if not share.admin} | {device.name}
-    siblings = [found for name in names if (found := inventory.device(name)) and found.parent == device.parent]
-    for counter, has in inventory.counters.get(device.parent, {}).items():
-        used = sum(found.consumes.get(counter, 0) for found in siblings)
-        if used > has:
-            others = ", ".join(sorted(names - {device.name}))
+    counters = inventory.counters.get(device.parent)
+    if not counters:
+        return ""
+    asked = {share.device for share in wanted if not share.admin}
+    siblings = [d for d in inventory.devices if d.parent == device.parent and (d.name in asked or books.on(d.name))]
+    for counter, has in counters.items():
+        if sum(found.consumes.get(counter, 0) for found in siblings) > has:
+            others = ", ".join(sorted(found.name for found in siblings if found is not device))
             return f"{counter} of {device.parent} is used by {others}; {device.name} does not fit beside"
     return ""

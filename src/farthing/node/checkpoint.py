@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from farthing.model.errors import FarthingError, TransientError
 from farthing.node.share import ClaimName, Share
@@ -193,13 +193,14 @@ def _dump(record: Record, boot: str) -> bytes:
     claim = {"namespace": record.claim.namespace, "name": record.claim.name, "uid": record.claim.uid}
     shares = [{**vars(share), "claim": claim} for share in record.shares]
     body = {"version": VERSION, "boot": boot, "claim": claim, "shares": shares, "state": record.state}
-    return json.dumps({"checksum": _checksum(body), **body}).encode() + b"\n"
+    text = json.dumps(body, sort_keys=True)
+    return f'{{"checksum": "{_checksum(text)}", {text[1:]}\n'.encode()
 
 
 def _load(line: bytes) -> tuple[Record, str]:
     """A record and its boot. Raises ValueError, KeyError or TypeError for everything that `_dump` did not write."""
     body = json.loads(line)
-    if body.pop("checksum") != _checksum(body):
+    if body.pop("checksum") != _checksum(json.dumps(body, sort_keys=True)):
         raise ValueError("the checksum is wrong")
     if body["version"] != VERSION:
         raise ValueError(f"version {body['version']} is not known")
@@ -210,5 +211,5 @@ def _load(line: bytes) -> tuple[Record, str]:
     return Record(claim, shares, body["state"]), body["boot"]
 
 
-def _checksum(body: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -49,6 +49,13 @@ def node(
     mps_dir: Annotated[Path, typer.Option("--mps-dir", help="Folder of the MPS daemons' pipes.")] = Path(
         "/run/farthing/mps"
     ),
+    mps_host: Annotated[
+        Path | None,
+        typer.Option(
+            "--mps-host",
+            help="Socket of the MPS host, whose daemons outlive this driver; default: it starts them itself.",
+        ),
+    ] = None,
     mig_dir: Annotated[
         Path, typer.Option("--mig-dir", help="Folder for notes of the MIG instances that it cut; gone after a boot.")
     ] = Path("/run/farthing/mig"),
@@ -101,7 +108,7 @@ def node(
     chosen = VendorName.simulated if simulated else vendor
     if chosen is VendorName.nvidia:
         control = shutil.which(mps_control)
-        mps = MpsDaemons(mps_dir.absolute(), control) if control else None
+        mps = MpsDaemons(mps_dir.absolute(), control, host=mps_host) if control else None
         hardware: Vendor = Nvidia(mps, Partitions(mig_dir.absolute()), stamp)
     else:
         hardware = _vendor(chosen, simulated, name)

@@ -5,6 +5,7 @@ Behind it stand `simulated`, `nvidia` and `amd`. Its methods block, so the drive
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final, Literal, Protocol
 
 from farthing.model.ask import Isolation
@@ -62,8 +63,12 @@ class Inventory:
     devices: tuple[Device, ...] = ()
     counters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
+    @cached_property
+    def by_name(self) -> Mapping[str, Device]:
+        return {device.name: device for device in self.devices}
+
     def device(self, name: str) -> Device | None:
-        return next((device for device in self.devices if device.name == name), None)
+        return self.by_name.get(name)
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ backwards, the record last. So everything that may be left over has a record, an
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from operator import attrgetter
 
 from farthing.model.errors import FarthingError, TransientError, UnsupportedError
 from farthing.node.cdi import Cdi
-from farthing.node.check import refusal
+from farthing.node.check import Books, refusal
 from farthing.node.checkpoint import Checkpoint, Record
 from farthing.node.devices import Edits, Inventory, Vendor
 from farthing.node.limits import facts
@@ -39,8 +40,8 @@ class Hands:
 
     def prepare_all(self, claims: Sequence[tuple[ClaimName, tuple[Share, ...] | None]]) -> list[Record | Exception]:
         """The same for many, each of another uid: the answers in their order, with two writes for all of them."""
-        begun: dict[str, Record] = {}
-        answers = [self._begin(name, wanted, begun) for name, wanted in claims]
+        books, begun = self.books(), dict[str, Record]()
+        answers = [self._begin(name, wanted, books, begun) for name, wanted in claims]
         outcomes = self._finish(list(begun.values()))
         return [outcomes.get(name.uid, answer) for (name, _), answer in zip(claims, answers, strict=True)]
 
@@ -54,14 +55,14 @@ class Hands:
     def undo(self, record: Record) -> None:
         """Take back whatever is there of a claim."""
         uid = record.claim.uid
-        self.vendor.close(record.shares, tuple(self.others(record.shares, uid)))
+        others = (one for one in self.checkpoint if one.claim.uid != uid)
+        self.vendor.close(record.shares, tuple(share for one in others for share in one.shares))
         self.cdi.remove(uid)
         self.checkpoint.remove(uid)
 
-    def others(self, shares: Iterable[Share], uid: str = "") -> list[Share]:
-        """What is prepared for other claims than that of `shares`."""
-        own = {share.claim.uid for share in shares} | {uid}
-        return [share for record in self.checkpoint if record.claim.uid not in own for share in record.shares]
+    def books(self) -> Books:
+        """What is prepared now."""
+        return Books(share for record in self.checkpoint for share in record.shares)
 
     def neighbours(self, shares: Iterable[Share]) -> list[Record]:
         """The claims that have something of the same devices."""
@@ -86,23 +87,26 @@ class Hands:
 
     # Steps --------------------------------------------------------------------------------------------------------
 
-    def _begin(self, name: ClaimName, wanted: tuple[Share, ...] | None, begun: dict[str, Record]) -> Record | Exception:
-        """What is there already, or why it cannot be; what is to be done goes into `begun`."""
+    def _begin(
+        self, name: ClaimName, wanted: tuple[Share, ...] | None, books: Books, begun: dict[str, Record]
+    ) -> Record | Exception:
+        """What is there already, or why it cannot be; what is to be done goes into `begun` and the books."""
         try:
             record = self.checkpoint.get(name.uid)
             if record and self._stands(record) and wanted in (None, record.shares):
                 return self._renewed(record, wanted)
             if wanted is None:
-                raise TransientError(f"claim {name} is not prepared, and the API server cannot be asked about it")
+                return TransientError(f"claim {name} is not prepared, and the API server cannot be asked about it")
             if record:
                 self.undo(record)
-            beside = [*self.others(wanted), *(share for one in begun.values() for share in one.shares)]
-            reason = refusal(wanted, beside, self.inventory)
-        except FarthingError as error:
+                books.drop(record.shares)
+            reason = refusal(wanted, books, self.inventory)
+        except Exception as error:  # noqa: BLE001 -- of one claim; it must not cost the others of its turn theirs
             return error
         if reason is not None:
             return BesideError(str(reason))
         begun[name.uid] = Record(name, wanted, "preparing")
+        books.add(wanted)
         return begun[name.uid]
 
     def _finish(self, begun: Sequence[Record]) -> dict[str, Record | Exception]:
@@ -151,8 +155,8 @@ class Hands:
 
     def _open(self, shares: tuple[Share, ...]) -> dict[str, Edits]:
         """The edits of each request."""
-        devices = {device.name: device for device in self.inventory.devices}
+        of = attrgetter("request")
         return {
-            request: self.vendor.open(group) + facts(group, devices)
-            for request, group in ((r, tuple(g)) for r, g in groupby(shares, lambda share: share.request))
+            request: self.vendor.open(group) + facts(group, self.inventory.by_name)
+            for request, group in ((r, tuple(g)) for r, g in groupby(sorted(shares, key=of), of))
         }

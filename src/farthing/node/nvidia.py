@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -136,7 +137,8 @@ class Nvidia:
         minor = pynvml.nvmlDeviceGetMinorNumber(handle)
         troubles = self._health.of(handle, uuid)
         attributes = _attributes(handle, uuid, minor, driver, self._root)
-        if _in_mig_mode(handle):
+        mode = _mig_mode(handle)
+        if mode == "on":
             found = self._partitions(handle, minor, attributes)
             return replace(found, devices=tuple(replace(one, troubles=troubles) for one in found.devices))
         levels: list[Isolation] = ["shared", *(("soft", "hard") if self._mps else ())]
@@ -144,7 +146,7 @@ class Nvidia:
             name=f"gpu-{minor}",
             memory=_memory(handle),
             levels=frozenset(levels),
-            attributes={**attributes, "type": "gpu"},
+            attributes={**attributes, "type": "gpu", **({"migMode": mode} if mode else {})},
             troubles=troubles,
         )
         return Inventory((whole,))
@@ -255,11 +257,15 @@ def _samples(handle: Any) -> Sequence[Any]:
     return sorted(found, key=lambda sample: sample.timeStamp)
 
 
-def _in_mig_mode(handle: Any) -> bool:
+def _mig_mode(handle: Any) -> str:
+    """`on`, `off`, or `pending` where it was switched on and waits for a reset; empty for GPUs without MIG."""
     try:
-        return bool(pynvml.nvmlDeviceGetMigMode(handle)[0] == pynvml.NVML_DEVICE_MIG_ENABLE)
+        now, later = pynvml.nvmlDeviceGetMigMode(handle)
     except pynvml.NVMLError_NotSupported:
-        return False
+        return ""
+    if now == pynvml.NVML_DEVICE_MIG_ENABLE:
+        return "on"
+    return "pending" if later == pynvml.NVML_DEVICE_MIG_ENABLE else "off"
 
 
 def _memory(handle: Any) -> int:
@@ -270,8 +276,9 @@ def _memory(handle: Any) -> int:
 
 def _limited(shares: Sequence[Share]) -> list[tuple[Share, ...]]:
     """The shares that may have a daemon, by claim and request."""
-    mine = [share for share in shares if share.level in MPS_LEVELS]
-    return [tuple(group) for _, group in groupby(mine, lambda share: (share.claim.uid, share.request))]
+    of = attrgetter("claim.uid", "request")
+    mine = sorted((share for share in shares if share.level in MPS_LEVELS), key=of)
+    return [tuple(group) for _, group in groupby(mine, of)]
 
 
 def _semantic(version: str) -> str:

@@ -28,6 +28,9 @@ _POLL_SECONDS: Final = 0.005
 MOST_AT_ONCE: Final = 32
 """Claims in one turn. A MIG partition may take a second, and kubelet waits for 45."""
 
+GATHER_SECONDS: Final = 0.001
+"""What a turn waits for the others of its burst: a turn of one costs as much as one of many."""
+
 Fetch = Callable[[ClaimName], Awaitable[dict[str, Any]]]
 """Reads a claim. Raises NotFoundError where there is none, TransientError where nobody can say."""
 
@@ -106,6 +109,7 @@ class Preparer:
         while self._waiting:
             turns: list[_Turn] = []
             try:
+                await asyncio.sleep(GATHER_SECONDS)
                 async with self._locked():
                     turns = self._next()
                     claims = [(turn.name, turn.wanted) for turn in turns]
@@ -174,7 +178,7 @@ class Preparer:
         async with self._locked():
             if self.hands.checkpoint.get(uid):
                 return
-            if name and wanted and refusal(wanted, self.hands.others(wanted), self.hands.inventory) is None:
+            if name and wanted and refusal(wanted, self.hands.books(), self.hands.inventory) is None:
                 await asyncio.to_thread(self.hands.do, Record(name, wanted, "preparing"))
                 _log.warning("record made anew", claim=str(name), uid=uid)
             else:

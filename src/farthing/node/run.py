@@ -6,6 +6,7 @@ Ending it undoes nothing: what is prepared stays prepared, and the next driver g
 import asyncio
 import contextlib
 import datetime as dt
+import gc
 import signal
 import time
 from contextlib import AsyncExitStack
@@ -19,7 +20,7 @@ from prometheus_client import start_http_server
 from farthing.kube.connection import Connection
 from farthing.kube.resources import claim_path
 from farthing.model.cluster import OWN_DRIVER, Key
-from farthing.model.errors import FarthingError
+from farthing.model.errors import FarthingError, PermanentError
 from farthing.node.cdi import Cdi
 from farthing.node.checkpoint import Checkpoint, Record
 from farthing.node.claims import ClaimWatch
@@ -30,8 +31,9 @@ from farthing.node.metrics import NodeMetrics
 from farthing.node.prepare import Preparer
 from farthing.node.publish import Publisher
 from farthing.node.report import device_status, report
-from farthing.node.server import Service, Sockets
+from farthing.node.server import Service
 from farthing.node.share import ClaimName
+from farthing.node.sockets import Sockets
 from farthing.node.use import uses
 
 _log = structlog.get_logger(__name__)
@@ -80,6 +82,7 @@ async def run(settings: Settings, vendor: Vendor) -> None:
         await driver.look()
         await driver.service.start()
         stack.push_async_callback(driver.service.stop)
+        gc.freeze()  # what is loaded stays: no collection looks through it in the middle of a burst
         works = [driver.publisher.run(), driver.claims.run()]
         await _until(stop, [*works, driver.keep_looking(), driver.keep_sweeping(), driver.keep_reporting()])
         await driver.finish()
@@ -154,8 +157,11 @@ class Driver:
         self.metrics.use.uses = uses(samples, shares, inventory, _PROC)
 
     async def keep_looking(self) -> None:
+        """Look now and then. Raises PermanentError where somebody removed a socket: kubelet finds only new ones."""
         while True:
             await asyncio.sleep(self._settings.look_seconds)
+            if not self.service.sockets.there:
+                raise PermanentError("somebody removed this driver's sockets; it ends, so that the next one is found")
             await self.look()
 
     async def keep_sweeping(self) -> None:

@@ -3,8 +3,7 @@
 The services are read from upstream's descriptors, so the v1 and v1beta1 of one service are one implementation.
 """
 
-import os
-import socket
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +14,13 @@ import grpc
 import structlog
 from google.protobuf.message_factory import GetMessageClass
 
-from farthing.model.errors import FarthingError, InvalidError, PermanentError
+from farthing.model.errors import FarthingError
 from farthing.node.cdi import device_id
 from farthing.node.checkpoint import Record
 from farthing.node.health import HealthBoard
 from farthing.node.prepare import Preparer
 from farthing.node.share import ClaimName
+from farthing.node.sockets import Sockets
 from farthing.node.wire import dra_v1_pb2, dra_v1beta1_pb2, health_v1_pb2, health_v1alpha1_pb2, registration_pb2
 
 _log = structlog.get_logger(__name__)
@@ -28,58 +28,8 @@ _log = structlog.get_logger(__name__)
 VERSIONS: Final = ("v1.DRAPlugin", "v1beta1.DRAPlugin", "v1.DRAResourceHealth", "v1alpha1.DRAResourceHealth")
 """What kubelet is told that we speak: short names, not gRPC's."""
 
-LONGEST_PATH: Final = 107
-"""Bytes in the path of a Unix socket."""
-
 HEALTH_TIMEOUT_SECONDS: Final = 120
 Method = Callable[[Any, Any], Any]
-
-
-@dataclass(frozen=True)
-class Sockets:
-    """Where the driver listens below kubelet's folder. `instance` tells two drivers of an update apart, or is empty."""
-
-    kubelet: Path
-    driver: str
-    instance: str = ""
-
-    @property
-    def folder(self) -> Path:
-        """Where this driver's own files are, too."""
-        return self.kubelet / "plugins" / self.driver
-
-    @property
-    def service(self) -> Path:
-        return self.folder / (f"dra-{self.instance}.sock" if self.instance else "dra.sock")
-
-    @property
-    def registration(self) -> Path:
-        mark = f"{self.driver}-{self.instance}" if self.instance else self.driver
-        return self.kubelet / "plugins_registry" / f"{mark}-reg.sock"
-
-    def clear(self) -> None:
-        """Make the folders and remove sockets on which nobody listens any more. Raises InvalidError for long paths."""
-        for path in (self.service, self.registration):
-            if len(os.fsencode(path)) > LONGEST_PATH:
-                raise InvalidError("--kubelet-dir", f"{path} is longer than a socket's path may be ({LONGEST_PATH})")
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        for pattern, folder in ((f"{self.driver}*-reg.sock", self.registration.parent), ("dra*.sock", self.folder)):
-            for path in folder.glob(pattern):
-                if not _answers(path):
-                    path.unlink(missing_ok=True)
-        if self.registration.exists():
-            raise PermanentError(
-                f"another driver listens at {self.registration}; end it, or give this one an --instance of its own"
-            )
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
-    return True
 
 
 @dataclass
@@ -141,9 +91,10 @@ class Service:
     def _dra(self, module: ModuleType) -> dict[str, Method]:
         async def prepare(request: Any, _context: Any) -> Any:
             answer = module.NodePrepareResourcesResponse()
-            for claim in request.claims:
-                entry = answer.claims[claim.uid]
-                record = await self._timed("prepare", self._prepare(claim), entry)
+            entries = [answer.claims[claim.uid] for claim in request.claims]
+            pairs = zip(request.claims, entries, strict=True)
+            done = (self._timed("prepare", self._prepare(claim), entry) for claim, entry in pairs)
+            for entry, record in zip(entries, await asyncio.gather(*done), strict=True):
                 if record is not None:
                     entry.devices.extend(_devices(module, record, self.preparer.pool))
             return answer

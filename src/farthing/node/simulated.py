@@ -19,6 +19,7 @@ open: the device does not answer # preparing a share of it fails with these word
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -74,16 +75,16 @@ class Simulated:
         self._since: dict[tuple[str, str, str], str] = {}
         self._changed = -1
         self._content = _File.model_construct(devices=[])
+        self._devices: dict[str, Device] = {}
         self._read()
 
     def look(self) -> Inventory:
         content = self._read()
-        groups = [group for group in content.devices for _ in range(group.count)]
         troubles = self._troubles(content.faults)
         return Inventory(
             tuple(
-                self._device(f"gpu-{number}", group, tuple(t for device, t in troubles if device == f"gpu-{number}"))
-                for number, group in enumerate(groups)
+                replace(device, troubles=tuple(trouble for on, trouble in troubles if on == name))
+                for name, device in self._devices.items()
             )
         )
 
@@ -92,8 +93,7 @@ class Simulated:
         for share in shares:
             if share.device in faults:
                 raise TransientError(f"{share.device}: {faults[share.device]}")
-        devices = {device.name: device for device in self.look().devices}
-        limits = mps_env(shares, devices) if needs_daemon(shares, devices) else {}
+        limits = mps_env(shares, self._devices) if needs_daemon(shares, self._devices) else {}
         return Edits(env={"FARTHING_SIMULATED": "true", **limits})
 
     def close(self, shares: tuple[Share, ...], others: tuple[Share, ...]) -> None:
@@ -110,6 +110,8 @@ class Simulated:
             changed = self._path.stat().st_mtime_ns
             if changed != self._changed:
                 self._content = _File.model_validate(yaml.safe_load(self._path.read_text(encoding="utf-8")))
+                groups = (group for group in self._content.devices for _ in range(group.count))
+                self._devices = {f"gpu-{i}": self._device(f"gpu-{i}", group) for i, group in enumerate(groups)}
                 self._changed = changed
         except OSError as error:
             raise NotFoundError(f"cannot read the simulated devices {self._path}: {error.strerror}") from error
@@ -130,7 +132,7 @@ class Simulated:
             for (device, kind, value), effect in keys.items()
         ]
 
-    def _device(self, name: str, group: _Group, troubles: tuple[Trouble, ...]) -> Device:
+    def _device(self, name: str, group: _Group) -> Device:
         memory = whole_units(group.memory) // MIB * MIB
         profile = {"profile": group.profile} if group.profile else {}
         return Device(
@@ -145,5 +147,4 @@ class Simulated:
                 **profile,
             },
             shared=not group.profile,
-            troubles=troubles,
         )

@@ -19,6 +19,7 @@ from farthing.model.errors import ConflictError, FarthingError, NotFoundError
 from farthing.model.plan import Effect, Hold, MakeTemplate, Observation, Place, Plan, Preempt, Release, Stop
 from farthing.spoke.events import Events
 from farthing.spoke.metrics import Metrics
+from farthing.spoke.record import record
 from farthing.spoke.telling import Telling
 from farthing.state.residents import gangs_of, residents
 from farthing.state.snapshot import Snapshot
@@ -184,6 +185,7 @@ class Loop:
                     for news in await self.applier.apply(effect):
                         self._believe(news, self.clocks.now())
             outcome = "done"
+            record(effect, self.world.team_of)
             await self._tell(effect)
         except (ConflictError, NotFoundError) as error:
             outcome = "overtaken"

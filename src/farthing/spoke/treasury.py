@@ -7,7 +7,7 @@ start what a budget holds; but a ledger that does not answer holds nobody up for
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +18,9 @@ from farthing.ledger.budget import Account, Budget, factors_now, prices_now
 from farthing.ledger.price import PriceBook
 from farthing.ledger.read_budgets import parse_budget
 from farthing.ledger.read_prices import parse_price_book
+from farthing.model.ask import TEAM
 from farthing.model.budget import Budgets
+from farthing.model.cluster import Namespace, Pod
 from farthing.model.errors import FarthingError, InvalidError
 from farthing.model.reason import Reason, Why
 from farthing.model.team import Team
@@ -54,17 +56,29 @@ class Found:
 
 @dataclass(frozen=True)
 class Seen:
-    """What of a world the ledger is asked with: what people wrote, the devices, and the tree of teams."""
+    """What of a world the ledger is asked with: what people wrote, the devices, and the tree of teams.
+
+    `teams` are the names that anything counts for: Teams, namespaces, and the labels on these and on pods.
+    """
 
     budgets: tuple[BudgetObject, ...]
     books: tuple[PriceBookObject, ...]
     fleet: Fleet
     parents: Mapping[str, str]
+    teams: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, world: World) -> "Seen":
         parents = {team.name: team.parent for team in world.all(Team) if team.parent}
-        return cls(tuple(world.all(BudgetObject)), tuple(world.all(PriceBookObject)), world.fleet, parents)
+        budgets = tuple(world.all(BudgetObject))
+        teams = frozenset(_names(world)) if budgets else frozenset()
+        return cls(budgets, tuple(world.all(PriceBookObject)), world.fleet, parents, teams)
+
+
+def _names(world: World) -> Iterator[str]:
+    yield from (team.name for team in world.all(Team))
+    yield from (name for space in world.all(Namespace) for name in (space.name, space.team))
+    yield from (pod.team for pod in world.all(Pod))
 
 
 def find(database: Database, seen: Seen, cluster: str, at: float) -> Found:
@@ -161,7 +175,7 @@ class Treasury:
         self._metrics.budgets_unknown.set(0)
         world.budgets = _kept(world.budgets, found.budgets)
         self._metrics.show_budgets(found.accounts)
-        await self._tell(found, faults, {one.name for one in seen.budgets})
+        await self._tell(found, faults, seen)
 
     def _find(self, seen: Seen) -> tuple[Found, dict[str, str]]:
         if self._ledger is None:
@@ -171,9 +185,13 @@ class Treasury:
 
     # Telling ------------------------------------------------------------------------------------------------------
 
-    async def _tell(self, found: Found, books: Mapping[str, str], written: set[str]) -> None:
+    async def _tell(self, found: Found, books: Mapping[str, str], seen: Seen) -> None:
         """What is new: in the log, and as events of the objects."""
-        news = {("Budget", account.budget.name): reasons(account) for account in found.accounts}
+        written = {one.name for one in seen.budgets}
+        news = {
+            ("Budget", account.budget.name): (*reasons(account), *strangers(account, written, seen.teams))
+            for account in found.accounts
+        }
         for kind, faults in (("Budget", found.faults), ("PriceBook", books)):
             news |= {(kind, name): (Reason(Why.INVALID_OBJECT, sentence),) for name, sentence in faults.items()}
         told, self._told = self._told, {key: frozenset(reason.why for reason in said) for key, said in news.items()}
@@ -201,6 +219,21 @@ def reasons(account: Account) -> tuple[Reason, ...]:
         pace = max(account.paces)
         found.append(Reason(Why.BUDGET_BURNING, f"{spent}, now at {pace:g} times the pace that lasts for the period"))
     return tuple(found)
+
+
+def strangers(account: Account, written: Collection[str], teams: Collection[str]) -> tuple[Reason, ...]:
+    """What there is to say where an object of the cluster is about a team that nobody is of.
+
+    What the ledger holds by itself may be about teams of other clusters.
+    """
+    team = account.allowance.team
+    if account.budget.name not in written or team in teams:
+        return ()
+    sentence = (
+        f"{team} is no Team and no namespace, and no label {TEAM} of a namespace or pod names it, so the budget holds "
+        "nobody; see that the name is right"
+    )
+    return (Reason(Why.UNKNOWN_TEAM, sentence),)
 
 
 def _kept(old: Budgets | None, new: Budgets | None) -> Budgets | None:

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from farthing.decide.cycle import plan
-from farthing.model.cluster import Key, Owner
+from farthing.model.cluster import Key, Node, Owner
 from farthing.model.gang import Member, Role, Topology
 from farthing.model.group import Group
 from farthing.model.plan import Hold, Place
-from farthing.model.reason import Why
+from farthing.model.reason import Reason, Why
 from tests.builders import allocated, asking, node, planned, slice_of, snapshot, world
 from tests.lives import Town
 
@@ -203,3 +203,28 @@ def test_trying_leaves_the_snapshot_as_it_was():
         columns.others,
         columns.extras,
     )
+
+
+def test_who_comes_in_the_place_of_a_lost_pod_and_finds_none_says_how_the_gang_stands():
+    town = Town(world(*nodes(2), *members(2, size=(2, 2))))
+    town.settle()
+    town.gone(Key("team-a", "train-0"))
+    town.submit(*asking("other", "1", created=1.0))
+    again = member("train-0b", size=(2, 2), created=2.0)
+    town.fork.lose(Node, Key("", "n0"), 3.0)
+    town.submit(*again)
+    assert town.pod(Key("team-a", "train-1")).node
+    held = why(plan(town.fork.snapshot(10.0)))["train-0b"]
+    assert held.sentence.startswith(
+        "1 pods come in the place of those that Job/train has lost, of which 1 have their devices"
+    )
+
+
+def test_a_large_gang_is_not_tried_pod_by_pod_where_there_is_too_little_for_it():
+    effects = planned(*nodes(10, 4), *members(100, size=(100, 100)))
+    assert placed(effects) == {}
+    held = why(effects)["train-0"]
+    assert held == Reason(
+        Why.GANG_WAITING, "100 pods of its gang start together; 1 (shared): 100 are wanted, and 40 could be had"
+    )
+    assert len(placed(planned(*nodes(25, 4), *members(100, size=(100, 100))))) == 100

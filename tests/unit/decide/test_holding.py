@@ -45,6 +45,22 @@ def test_a_level_that_no_device_can_deliver_is_refused_not_weakened():
     assert why(node(), slice_of("n0", [soft_only]), asking(isolation="hard"))[0] is Why.ISOLATION_UNAVAILABLE
 
 
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        ("off", "; 2 could be cut in MIG mode, once it is on (nvidia-smi -mig 1), such as n0/gpu-0"),
+        ("pending", "; 2 could be cut in MIG mode after a reset, such as n0/gpu-0"),
+        ("", "none of 2 devices is a partition of this profile"),
+    ],
+)
+def test_a_partition_that_no_device_is_says_what_an_administrator_could_do(mode, said):
+    attributes = {"migMode": mode} if mode else {}
+    devices = [device(f"gpu-{number}", attributes=attributes) for number in range(2)]
+    name, sentence = why(node(), slice_of("n0", devices), asking(gpu="1g.10gb"))
+    assert name is Why.ISOLATION_UNAVAILABLE
+    assert sentence.endswith(said)
+
+
 def test_a_full_cluster_says_how_much_is_left():
     pod, claim = asking("busy", "0.75")
     on = allocated(claim, replace(pod, node="n0"), compute=750, memory=60 * GIB)

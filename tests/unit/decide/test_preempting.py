@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from farthing.decide.cycle import decide
-from farthing.decide.preempt import preempt
+from farthing.decide.preempt import MOST, preempt
 from farthing.model.cluster import Claim, Owner, Pod
 from farthing.model.gang import Member
 from farthing.model.plan import Place, Seen
@@ -212,3 +212,28 @@ def test_a_team_above_takes_back_what_it_has_for_itself_and_no_more():
     theirs = [running(f"c{i}", "child", f"gpu-{i}") for i in range(4)]
     assert len(round_of(*fleet(4), *teams, *theirs, asking("own", "2", "a"))) == 2
     assert round_of(*fleet(4), *teams, *theirs, asking("own", "3", "a")) == {}
+
+
+def test_a_gang_takes_back_more_than_any_one_pod_may():
+    """As few go as it takes, also where that is hundreds."""
+    count = MOST + 44
+    teams = team("a", H100=count), team("b", H100=0)
+    things = [thing for i in range(count // 4 + 5) for thing in (node(f"n{i}"), slice_of(f"n{i}", 4))]
+    full = [running(f"b{i}", "b", f"gpu-{i % 4}", on=f"n{i // 4}", created=float(i)) for i in range(count + 20)]
+    said = Member("id-g", "Job/g", size=(count, count))
+    mine = [asking(f"g{i}", "1", "a", gang=said) for i in range(count)]
+    assert len(round_of(*things, *teams, *full, *mine)) == count
+
+
+def test_all_of_what_was_lent_is_taken_back_in_one_round():
+    teams = team("a", H100=300), team("b", H100=0)
+    things = [thing for i in range(75) for thing in (node(f"n{i}"), slice_of(f"n{i}", 4))]
+    full = [running(f"b{i}", "b", f"gpu-{i % 4}", on=f"n{i // 4}", created=float(i)) for i in range(300)]
+    found = round_of(*things, *teams, *full, *(asking(f"a{i}", "1", "a") for i in range(300)))
+    assert len(found) == len({effect.beneficiary for effect in found.values()}) == 300
+
+
+def test_what_is_lent_comes_back_before_a_team_takes_from_itself():
+    teams = team("a", H100=2), team("b", H100=0)
+    full = [running("b0", "b", "gpu-0"), running("a0", "a", "gpu-1", created=5.0)]
+    assert set(round_of(*fleet(2), *teams, *full, asking("high", "1", "a", priority=9))) == {"b0"}

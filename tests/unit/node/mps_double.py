@@ -15,7 +15,8 @@ from pathlib import Path
 
 pipes = Path(os.environ["CUDA_MPS_PIPE_DIRECTORY"])
 record = pipes / "nvidia-cuda-mps-control.pid"
-heard = Path(os.environ["CUDA_MPS_LOG_DIRECTORY"]) / "heard"
+heard = Path(os.environ.get("CUDA_MPS_LOG_DIRECTORY") or pipes) / "heard"
+threads = pipes / "threads"
 
 
 def daemon() -> int | None:
@@ -45,9 +46,10 @@ for line in sys.stdin:
     if re.fullmatch(r"quit( -t \d+)?", command):
         os.kill(pid, signal.SIGTERM)
         record.unlink()
-    elif not re.fullmatch(
-        r"get_server_list|set_default_active_thread_percentage \d+|set_default_device_pinned_mem_limit \d+ \d+[MG]",
-        command,
-    ):
+    elif found := re.fullmatch(r"set_default_active_thread_percentage (\d+)", command):
+        threads.write_text(found[1])
+    elif command == "get_default_active_thread_percentage":
+        print(float(threads.read_text()) if threads.exists() else 100.0)
+    elif not re.fullmatch(r"get_server_list|set_default_device_pinned_mem_limit \d+ \d+[MG]", command):
         print(f"Unrecognized command: {command}")
         sys.exit(1)

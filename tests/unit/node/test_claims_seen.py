@@ -1,10 +1,11 @@
 """What the watch of claims says is believed while it speaks."""
 
+import asyncio
 import json
 
 import pytest
 
-from farthing.model.errors import ExpiredError, TransientError
+from farthing.model.errors import ExpiredError, PermanentError, TransientError
 from farthing.node.claims import TRUST_SECONDS, ClaimWatch
 from tests.unit.node.conftest import NODE, claim, name
 
@@ -71,3 +72,34 @@ def test_the_end_of_a_version_is_an_error_of_its_own(seen):
         seen.take(json.dumps({"type": "ERROR", "object": {"code": 410, "message": "too old"}}).encode())
     with pytest.raises(TransientError):
         seen.take(json.dumps({"type": "ERROR", "object": {"code": 500, "message": "oops"}}).encode())
+
+
+class Refusing:
+    """An API server that answers a list and then breaks the watch off, or allows neither."""
+
+    def __init__(self, allowed):
+        self.allowed = allowed
+        self.asked = asyncio.Event()
+
+    async def get(self, _path, _query):
+        self.asked.set()
+        if not self.allowed:
+            raise PermanentError("resourceclaims is forbidden")
+        return {"metadata": {"resourceVersion": "1"}}
+
+    async def watch(self, _path, _version):
+        yield line("ADDED", claim(1))
+        raise TransientError("the connection broke")
+
+
+@pytest.mark.parametrize("allowed", [True, False], ids=["interrupted", "not allowed"])
+async def test_a_watch_that_breaks_or_is_not_allowed_makes_everything_be_asked_for(clock, allowed):
+    server = Refusing(allowed)
+    seen = ClaimWatch(server, NODE, clock)
+    running = asyncio.create_task(seen.run())
+    await server.asked.wait()
+    await asyncio.sleep(0.01)
+    assert len(seen) == int(allowed)
+    assert seen.get(name(1)) is None
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

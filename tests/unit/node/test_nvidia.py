@@ -22,7 +22,17 @@ def test_gpus_are_found_with_upstreams_attributes(start):
         "driverVersion": "570.86.10",
         "cudaComputeCapability": "9.0.0",
         "resource.kubernetes.io/pciBusID": "0000:1b:00.0",
+        "migMode": "off",
     }
+
+
+def test_a_gpu_whose_mig_mode_waits_for_a_reset_says_so_and_is_one_device_until_then(start):
+    machine = start()
+    machine.change("gpu0", migpending=1)
+    assert machine.ask("look")["gpu-0"]["attributes"]["migMode"] == "pending"
+    del machine.state["gpu0"]["mig"]  # NVML has no such mode on it
+    machine.write()
+    assert "migMode" not in machine.ask("look")["gpu-0"]["attributes"]
 
 
 def test_a_gpu_in_mig_mode_is_its_instances(start):

@@ -265,6 +265,28 @@ async def test_a_cdi_file_of_nobody_is_removed(rig):
     assert rig.left() == []
 
 
+async def test_a_cdi_folder_that_cannot_be_written_is_said_and_leaves_nothing(rig):
+    (rig.folder / "cdi").write_text("a file where the folder should be")
+    with pytest.raises(TransientError, match="cannot write the CDI file"):
+        await rig.restart().prepare(rig.give(1))
+    assert not rig.journal.read_bytes().strip()
+    assert rig.bench.opened == set()
+    (rig.folder / "cdi").unlink()
+    await rig.restart().prepare(name(1))
+
+
+async def test_nothing_is_believed_of_the_wall_clock(rig, monkeypatch):
+    """It may jump as it likes: preparing, undoing and sweeping never look at it."""
+    driver = rig.restart()
+    with monkeypatch.context() as patch:
+        for clock in ("time", "time_ns", "localtime", "gmtime"):
+            patch.setattr(f"time.{clock}", lambda *_: pytest.fail("looked at the wall clock"))
+        await driver.prepare(rig.give(1))
+        await driver.sweep()
+        await driver.unprepare(name(1))
+    assert rig.left() == []
+
+
 def full(*_):
     raise OSError(28, "No space left on device")
 
@@ -346,6 +368,23 @@ async def test_one_that_fails_costs_the_others_of_its_turn_nothing(rig):
     assert rig.left() == ["c1 prepared", f"farthing.dev-gpu_{uid(1)}.json"]
 
 
+async def test_requests_whose_devices_are_listed_in_turns_are_each_opened_as_one(rig):
+    """The order of the results is that of whoever allocated."""
+    claim = rig.give(1)
+    results = rig.claims["c1"]["status"]["allocation"]["devices"]["results"]
+    first = {**results[0], "consumedCapacity": {"compute": "100", "memory": "8Gi"}}
+    results[:] = [
+        {**first, "request": request, "device": device, "shareID": f"{request}{device}"}
+        for request, device in (("a", "gpu-0"), ("b", "gpu-0"), ("a", "gpu-1"), ("b", "gpu-1"))
+    ]
+    del rig.claims["c1"]["status"]["allocation"]["devices"]["config"][0]["requests"]
+    await rig.restart().prepare(claim)
+    devices = json.loads(Cdi(rig.folder / "cdi").path(uid(1)).read_text())["devices"]
+    told = {device["name"]: set(device["containerEdits"]["env"]) for device in devices}
+    assert told.keys() == {f"{uid(1)}-a", f"{uid(1)}-b"}
+    assert all("FARTHING_DEVICES=gpu-0,gpu-1" in env for env in told.values())
+
+
 async def test_the_same_claim_many_times_at_once_is_prepared_once(rig):
     claim = rig.give(1)
     driver = rig.restart()
@@ -369,8 +408,8 @@ async def test_a_call_that_kubelet_gives_up_goes_on_to_its_end(rig):
     claim = rig.give(1)
     driver = rig.restart()
     call = asyncio.create_task(driver.prepare(claim))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    while not driver.hands.checkpoint.get(claim.uid):  # noqa: ASYNC110 -- its turn has begun, and nobody tells
+        await asyncio.sleep(0)
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
     await driver.unprepare(name(2))

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from farthing.model.errors import InvalidError, PermanentError
-from farthing.node.server import Sockets
+from farthing.node.sockets import Sockets
 
 
 @pytest.fixture

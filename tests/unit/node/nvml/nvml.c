@@ -136,7 +136,7 @@ int nvmlDeviceGetMemoryInfo(handle h, struct memory *out) {
 struct pci { char legacy[16]; unsigned domain, bus, device, id, subsystem; char busId[32]; };
 int nvmlDeviceGetPciInfo_v3(handle h, struct pci *out) { memset(out, 0, sizeof *out); return text(h, "bus", out->busId, 32); }
 
-int nvmlDeviceGetMigMode(handle h, unsigned *now, unsigned *pending) { int e = number(h, "mig", now); *pending = *now; return e; }
+int nvmlDeviceGetMigMode(handle h, unsigned *now, unsigned *pending) { int e = number(h, "mig", now); if (number(h, "migpending", pending)) *pending = *now; return e; }
 int nvmlDeviceGetMaxMigDeviceCount(handle h, unsigned *out) { *out = MOST_MIG; return broken(h); }
 int nvmlDeviceGetMigDeviceHandleByIndex(handle h, unsigned index, handle *out) {
     handle mig = (handle)((long)h + 1000 * (long)(index + 1));

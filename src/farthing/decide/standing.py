@@ -1,0 +1,71 @@
+"""What is known of those who wait as long as nothing about them changes: so that not all are looked at in every plan.
+
+Of 20,000 that wait a hundred change between two plans. What a pod asks has a number, one for all that ask alike, and
+what finds no place for one of a number finds none for the others.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from farthing.decide.gang import starting_gang
+from farthing.decide.governor import Governor
+from farthing.decide.needs import needs_lacking
+from farthing.decide.obstacle import obstacle
+from farthing.decide.order import under_way
+from farthing.decide.release import held
+from farthing.state.fleet import Fleet
+from farthing.state.snapshot import Snapshot, Waiting
+from farthing.state.teams import Tree
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standing:
+    """How a pod stands towards a `fleet` and the teams of a `tree`.
+
+    `starts`: it may only start together with its gang. `contends`: it is ready to be placed by itself, and only waits
+    for its turn. `question` is the number of what it asks; None where something of its own says where it may be, or
+    what it holds.
+    """
+
+    fleet: Fleet
+    tree: Tree | None
+    starts: bool
+    contends: bool
+    question: int | None
+
+
+def standing(snapshot: Snapshot, governor: Governor | None, waiting: Waiting) -> Standing:
+    """How a pod stands; remembered with it."""
+    known: Standing | None = waiting.memo.get("standing")
+    if known is None or known.fleet is not snapshot.fleet or known.tree is not snapshot.tree:
+        starts = starting_gang(waiting) is not None
+        contends = not starts and is_ready(snapshot, governor, waiting)
+        question = _number(snapshot.fleet, waiting) if _is_plain(waiting) else None
+        known = waiting.memo["standing"] = Standing(snapshot.fleet, snapshot.tree, starts, contends, question)
+    return known
+
+
+def is_ready(snapshot: Snapshot, governor: Governor | None, waiting: Waiting) -> bool:
+    """Whether all is there that a pod needs in order to be placed."""
+    ours = tuple(claim for claim in waiting.claims if claim.ours)
+    ready = waiting.complete and not under_way(waiting) and any(claim.allocation is None for claim in ours)
+    return ready and obstacle(snapshot, governor, waiting, ours) is None
+
+
+def asked(waiting: Waiting) -> Hashable:
+    """What asks that fail together have in common, as far as nothing of their own narrows where they may be."""
+    pod = waiting.pod
+    return needs_lacking(waiting), waiting.team, pod.constraints, pod.cpu, pod.memory, pod.others, pod.node, pod.qos
+
+
+def _is_plain(waiting: Waiting) -> bool:
+    """Whether nothing narrows the nodes that come into question for a pod, and nobody else waits for its claims."""
+    near_gang = waiting.gang is not None and waiting.pod.topology is not None
+    own = all(entry.template for entry in waiting.pod.claims)
+    return own and not (waiting.avoid or waiting.pod.kept or near_gang or held(waiting))
+
+
+def _number(fleet: Fleet, waiting: Waiting) -> int:
+    """Most asks are told apart by one number, remembered with the fleet."""
+    numbers: dict[Hashable, int] = fleet.memo.setdefault("questions", {})
+    return numbers.setdefault(asked(waiting), len(numbers))
