@@ -412,14 +412,14 @@ def lines(run: Run, kueue: dict[str, float]) -> Iterator[str]:
     yield f"| workloads a second | {ALL / kueue['makespan']:.1f} | **{run.pods / run.makespan:.1f}** |"
     yield f"| quota in use, % | {kueue['use']:.0f} | **{100 * run.held:.0f}** |"
     for size in reversed(SIZES):
-        yield f"| wait of the {size.name}, mean s | {kueue[size.name]:.1f} | **{run.waited[size.name]:.1f}** |"
-    for size in reversed(SIZES):
-        yield f"| the same since it was due, had the API server taken all at once | | {run.since_due[size.name]:.1f} |"
+        ours = f"**{run.waited[size.name]:.1f}** ({run.since_due[size.name]:.1f})"
+        yield f"| wait of the {size.name}, mean s | {kueue[size.name]:.1f} | {ours} |"
     yield f"| evictions | {kueue['evicted']:.0f} | {run.evicted} |"
     yield ""
     together = sum(run.cpu.values())
-    yield f"Making the pods took {run.late:.0f} s longer than their pauses. Of the devices' time {100 * run.ran:.0f} % was spent running; the"
-    yield "rest of what was held are the steps from the allocation to the start and from the end to the release."
+    yield f"Making the pods took {run.late:.0f} s longer than their pauses; in brackets is the wait since they were due by these. Of the"
+    yield f"devices' time {100 * run.ran:.0f} % was spent running; the rest of what was held are the steps from the allocation to the start"
+    yield "and from the end to the release."
     yield ""
     yield "Milliseconds of CPU a pod, from its creation to its deletion, by component:"
     yield ""
@@ -427,8 +427,9 @@ def lines(run: Run, kueue: dict[str, float]) -> Iterator[str]:
     yield f"|{'---|' * (len(run.cpu) + 1)}"
     yield f"| {' | '.join(f'{ms:.1f}' for ms in run.cpu.values())} | **{together:.1f}** |"
     yield ""
-    yield f"So two cores that did nothing else could do {2000 / together:.0f} pods a second at best; Kueue's {ALL / kueue['makespan']:.1f} workloads would take"
-    yield f"no more than {2000 * kueue['makespan'] / ALL:.0f} ms each."
+    goal = ALL / kueue["makespan"]
+    yield f"So two cores that did nothing else could do {2000 / together:.0f} pods a second at best. The goal was Kueue's {goal:.1f} workloads a"
+    yield f"second, {2000 / goal:.0f} ms each: it was {'reached' if run.pods / run.makespan >= goal else '**not reached**'}."
 
 
 def _part(pods: int) -> str:
