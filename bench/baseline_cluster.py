@@ -218,16 +218,18 @@ class Load:
     def make_anew(self, key: Key) -> None:
         """The pod was evicted: make another in its place."""
         self.again[key] += 1
-        self._do(self._create(key, f"{key.name}.{self.again[key]}"))
+        self.do(self._create(key, f"{key.name}.{self.again[key]}"))
 
     def delete(self, namespace: str, name: str) -> None:
         """The pod is over: nobody needs it any more."""
-        self._do(self._connection.delete(f"/api/v1/namespaces/{namespace}/pods/{name}", AT_ONCE_GONE))
+        self.do(self._connection.delete(f"/api/v1/namespaces/{namespace}/pods/{name}", AT_ONCE_GONE))
 
-    def _do(self, work: Coroutine[None, None, object]) -> None:
+    def do(self, work: Coroutine[None, None, object]) -> "asyncio.Task[object]":
+        """Do something beside everything else; what goes wrong with it ends the measurement."""
         task = asyncio.create_task(work)
         self._besides.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[object]) -> None:
         self._besides.discard(task)
@@ -351,12 +353,9 @@ async def _watching(connection: Connection, book: Book, load: Load) -> AsyncIter
             if event.type != "BOOKMARK":
                 book.see_claim(event)
 
-    tasks = [asyncio.create_task(work()) for work in (pods, claims)]
+    tasks = [load.do(work()) for work in (pods, claims)]
     try:
         yield
-        for task in tasks:
-            if task.done():
-                task.result()
     finally:
         for task in tasks:
             task.cancel()
