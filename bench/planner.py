@@ -1,6 +1,6 @@
 """Placement quality and speed of the planner, in virtual time.
 
-`python -m bench planner [PART ...]` measures the parts (fill, reference, churn, speed; all without an argument) and writes
+`python -m bench planner [PART ...]` measures the parts (see PARTS; all without an argument) and writes
 their sections of docs/benchmarks-planner.md. Fill is the protocol of the paper on fragmentation gradient descent (FGD):
 pods arrive until 130 % of all GPUs were asked for, and none leaves. Farthing's runs are logged and judged by a program
 that knows nothing of Farthing, where that program is there (`FARTHING_ORACLE`, a folder with check_placement.py).
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
-from bench import planner_speed
+from bench import planner_governed, planner_speed
 from bench.planner_runs import NODES, SEEDS, Cell, Figures, Task, measure
 from farthing.cli.tracefile import find_file
 
@@ -137,6 +137,7 @@ PARTS: dict[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "reference": ("The reference policies", reference),
     "churn": ("Churn: pods come and go", churn),
     "speed": ("Speed", planner_speed.speed),
+    "governed": ("Speed with quota", planner_governed.governed),
     "distinct": ("Thousands of different asks", planner_speed.distinct),
 }
 
