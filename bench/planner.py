@@ -1,6 +1,6 @@
 """Placement quality and speed of the planner, in virtual time.
 
-`python -m bench planner [PART ...]` measures the parts (fill, reference, churn, speed; all without an argument) and writes
+`python -m bench planner [PART ...]` measures the parts (see PARTS; all without an argument) and writes
 their sections of docs/benchmarks-planner.md. Fill is the protocol of the paper on fragmentation gradient descent (FGD):
 pods arrive until 130 % of all GPUs were asked for, and none leaves. Farthing's runs are logged and judged by a program
 that knows nothing of Farthing, where that program is there (`FARTHING_ORACLE`, a folder with check_placement.py).
@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
-from bench import planner_speed
-from bench.planner_runs import NODES, SEEDS, Cell, Figures, Task, measure
+from bench import planner_governed, planner_speed
+from bench.planner_runs import MORE_SEEDS, NODES, SEEDS, Cell, Figures, Task, measure
 from farthing.cli.tracefile import find_file
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks-planner.md"
@@ -24,6 +24,7 @@ CHURNED = ("Farthing", "FGD", "BestFit", "FirstFit", "Packing", "Clustering", "D
 LOADS = (0.95, 1.0, 1.1)
 WINDOW = 200
 OURS = "Farthing"
+TOLERANCE, WIDE = 0.3, 0.7
 
 _PUBLISHED = {
     "Random": "01-Random",
@@ -78,11 +79,29 @@ def reference() -> Iterator[str]:
     yield ""
     yield "| trace | policy | published | here | apart |"
     yield "|---|---|---|---|---|"
-    for task, here in found.items():
-        known, ours = published[task.trace, _PUBLISHED[task.policy]], here.allocation
-        error = (known.error**2 + ours.error**2) ** 0.5
-        apart = f"{ours.mean - known.mean:+.2f} ± {error:.2f}"
-        yield f"| {task.trace} | {task.policy} | {known.mean:.2f} | {ours.mean:.2f} | {apart} |"
+    yield from (_beside(published, task, here) for task, here in found.items())
+    doubtful = [
+        task for task, here in found.items() if _misses(published[task.trace, _PUBLISHED[task.policy]], task, here)
+    ]
+    if doubtful:
+        yield ""
+        yield f"The goal was {TOLERANCE} (Packing and Clustering: {WIDE}). What is farther apart, again with seeds {MORE_SEEDS[0]} to {MORE_SEEDS[-1]}:"
+        yield ""
+        yield "| trace | policy | published | here | apart |"
+        yield "|---|---|---|---|---|"
+        yield from (_beside(published, task, here) for task, here in measure(doubtful, MORE_SEEDS).items())
+
+
+def _beside(published: dict[tuple[str, str], Figures], task: Task, here: Cell) -> str:
+    known, ours = published[task.trace, _PUBLISHED[task.policy]], here.allocation
+    error = (known.error**2 + ours.error**2) ** 0.5
+    apart = f"{ours.mean - known.mean:+.2f} ± {error:.2f}"
+    return f"| {task.trace} | {task.policy} | {known.mean:.2f} | {ours.mean:.2f} | {apart} |"
+
+
+def _misses(known: Figures, task: Task, here: Cell) -> bool:
+    tolerance = WIDE if task.policy in ("Packing", "Clustering") else TOLERANCE
+    return abs(here.allocation.mean - known.mean) > tolerance
 
 
 def _published() -> dict[tuple[str, str], Figures]:
@@ -137,6 +156,7 @@ PARTS: dict[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "reference": ("The reference policies", reference),
     "churn": ("Churn: pods come and go", churn),
     "speed": ("Speed", planner_speed.speed),
+    "governed": ("Speed with quota", planner_governed.governed),
     "distinct": ("Thousands of different asks", planner_speed.distinct),
 }
 

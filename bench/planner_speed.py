@@ -49,7 +49,7 @@ def speed() -> Iterator[str]:
     """The curve over sizes of fleets."""
     yield "One thread, its CPU time. Pods of the default trace arrive until 130 % of all GPUs were asked for, or"
     yield f"{MOST_ARRIVALS:,} of them. A decision learns from a pod and places it: its own cpu, memory, devices and models are"
-    yield "checked; quotas are not there yet."
+    yield "checked; nobody has a quota (the next section is about that)."
     yield ""
     yield "| nodes | GPUs | decisions | a second | p50 | p99 | longest |"
     yield "|---|---|---|---|---|---|---|"
@@ -85,15 +85,15 @@ def measured(fleet: Simulated, pods: Sequence[Arrival]) -> Speed:
     """Fill a fleet twice, once to time it all and once to time each decision; first a short run compiles."""
     compile_kernels()
     kinds = [arrival.kind for arrival in fill(pods, SEED, 1.3 * total_milli(fleet))][:MOST_ARRIVALS]
-    _placed(Planner(fleet, pods, SEED), kinds[:100])
+    placed(Planner(fleet, pods, SEED), kinds[:100])
     planner, begun = Planner(fleet, pods, SEED), time.process_time()
-    placed = _placed(planner, kinds)
+    given = placed(planner, kinds)
     seconds = time.process_time() - begun
     print(f"{len(fleet.names)} nodes: {len(kinds) / seconds:.0f}/s", file=sys.stderr)
-    return Speed(len(kinds), placed, seconds, tuple(sorted(_each(Planner(fleet, pods, SEED), kinds))))
+    return Speed(len(kinds), given, seconds, tuple(sorted(_each(Planner(fleet, pods, SEED), kinds))))
 
 
-def _placed(planner: Planner, kinds: Sequence[Kind]) -> int:
+def placed(planner: Planner, kinds: Sequence[Kind]) -> int:
     """Place pods one by one; how many thousandths of GPUs were given."""
     given = 0
     for kind in kinds:

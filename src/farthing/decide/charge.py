@@ -75,8 +75,36 @@ def total(charges: list[Charge]) -> Charge:
 
 def charge_of(fleet: Fleet, tree: Tree, needs: tuple[Need, ...], devices: tuple[tuple[int, ...], ...]) -> Charge:
     """What needs take on these devices."""
-    pairs = [(need, device) for need, chosen in zip(needs, devices, strict=True) for device in chosen]
-    return total([_charge(fleet, tree, device, need) for need, device in pairs])
+    charges = []
+    for need, chosen in zip(needs, devices, strict=True):
+        each = _each(fleet, tree, need)
+        charges += [each[device] for device in chosen]
+    return charges[0] if len(charges) == 1 else total(charges)
+
+
+def _each(fleet: Fleet, tree: Tree, need: Need) -> "_Charges":
+    """What a need takes of each device. Remembered per fleet."""
+    key = ("charges", tree.classes.names, tree.memory_of, need)
+    if key not in fleet.memo:
+        fleet.memo[key] = _Charges(fleet, tree, need)
+    found: _Charges = fleet.memo[key]
+    return found
+
+
+class _Charges(dict[int, Charge]):
+    """By device; of those that are alike it is reckoned once."""
+
+    def __init__(self, fleet: Fleet, tree: Tree, need: Need) -> None:
+        super().__init__()
+        self._fleet, self._tree, self._need = fleet, tree, need
+        self._alike: dict[tuple[int, int], Charge] = {}
+
+    def __missing__(self, device: int) -> Charge:
+        alike = int(shapes(self._fleet).of[device]), int(self._tree.classes.milli[device])
+        if alike not in self._alike:
+            self._alike[alike] = _charge(self._fleet, self._tree, device, self._need)
+        self[device] = self._alike[alike]
+        return self[device]
 
 
 def charge_of_allocation(fleet: Fleet, tree: Tree, allocation: Allocation) -> Charge:

@@ -50,8 +50,9 @@ class Tree:
 
     `columns` are compute of every class of `classes`, in their order, then memory of those that a quota of memory
     names; `memory_of` gives those classes. `subtree`, `local` and `borrowing` are by team and column. `parent` is -1
-    for the pool, `path` the way from a team up to the pool, both included. `homes` are the teams of namespaces.
-    `implicit` teams are namespaces that belong to none. `faults` are teams that were left out.
+    for the pool, `path` the way from a team up to the pool, both included, `capped` those on it with a maximum.
+    `homes` are the teams of namespaces. `implicit` teams are namespaces that belong to none. `faults` are teams that
+    were left out.
     """
 
     teams: tuple[Team, ...]
@@ -59,6 +60,7 @@ class Tree:
     parent: tuple[int, ...]
     children: tuple[tuple[int, ...], ...]
     path: tuple[tuple[int, ...], ...]
+    capped: tuple[tuple[int, ...], ...]
     classes: Classes
     columns: tuple[Column, ...]
     memory_of: tuple[int, ...]
@@ -201,6 +203,7 @@ def build_tree(teams: Iterable[Team], strangers: Iterable[str], classes: Classes
         parent=parent,
         children=tuple(map(tuple, children)),
         path=tuple(path),
+        capped=tuple(tuple(n for n in way if found[n].maximum is not None) for way in path),
         classes=classes,
         columns=tuple(columns),
         memory_of=memory_of,
