@@ -6,9 +6,8 @@
 `python -m bench gangs` measures gangs and preemption on a cluster and writes docs/benchmarks-gangs.md.
 `python -m bench ledger [DEVICES] [INTERVALS A DEVICE] [SQLite | PostgreSQL]` measures the ledger and writes
 docs/benchmarks-ledger.md.
-`python -m bench growth [FOLDER] [make | measure]` measures it at 1, 10 and 100 million intervals and writes
-docs/benchmarks-growth.md. It needs 25 GiB, goes on where it was interrupted, and makes and measures one size at a time
-where that is asked for.
+`python -m bench growth [FOLDER] [MONTHS]` measures it at 1, 5 and 100 million intervals and writes
+docs/benchmarks-growth.md. It needs 10 GiB, and goes on where it was interrupted.
 """
 
 import asyncio

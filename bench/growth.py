@@ -1,9 +1,10 @@
-"""How the ledger grows to 1, 10 and 100 million intervals: what is asked of it, and how large it and its archive are.
+"""How the ledger grows to 1, 5 and 100 million intervals: what is asked of it, and how large it and its archive are.
 
-The newest month is taken in, settled, closed, archived and restored like any other, and each of these is timed. Older
-months are copies of its first 28 days, put into tables and files directly: what is measured is not how they came
-there, but what it costs that they are there. Up to 10 million intervals all are in the database; then all months but
-the newest are archived. `FOLDER` keeps what is made, and work goes on where it was interrupted.
+The newest month is taken in, settled, closed, archived and restored like any other. Older months are copies of its
+first 28 days, put into tables and files directly: what is measured is not how they came there, but what it costs that
+they are there. Up to 5 million intervals all are in the database; then all months but the newest are archived. The
+oldest month's files are made for it; those of the months between, of which nothing is asked that needs them, are links
+to the newest month's. `FOLDER` keeps what is made, and work goes on where it was interrupted.
 """
 
 import json
@@ -29,11 +30,10 @@ from farthing.store.archive import _sha256, archive
 from farthing.store.archived import Archived, File, archived_months
 from farthing.store.ask import Question, ask
 from farthing.store.between import between
-from farthing.store.export import export_focus
 from farthing.store.held import Holding, held
 from farthing.store.ledger import Ledger
 from farthing.store.restore import restore
-from farthing.store.schema import archives, daily, entries, intervals, postings
+from farthing.store.schema import archives, daily, entries, intervals, postings, supplies
 from farthing.store.so_far import SoFar
 from farthing.store.statement import make_statement
 
@@ -44,7 +44,7 @@ COPIED_DAYS: Final = 28
 """As many as each month has."""
 
 MONTH = period_of(START // DAY)
-IN_DATABASE: Final = 10
+IN_DATABASE: Final = 6
 """Months that are in the database at once, at most."""
 
 
@@ -65,46 +65,23 @@ class Size:
     old_part_of_a_day: float
 
 
-@dataclass(frozen=True)
-class Work:
-    """What the newest month took, in seconds."""
-
-    intervals: int
-    ingest: float
-    settle: float
-    archive: float
-    restore: float
-    focus: float
-    focus_of_archived: float
-
-
 # The newest month -------------------------------------------------------------------------------------------------
 
 
-def newest(ledger: Ledger, folder: Path) -> Work:
-    """Take in, settle, close, export, archive, export, restore."""
+def newest(ledger: Ledger, folder: Path) -> None:
+    """Take in, settle, close, archive, restore."""
     ledger.set_prices(parse_price_book(BOOK | {"since": "1970-01-01"}))
-    count, ingest, seq = 0, 0.0, 0
+    seq = 0
     for batch in batches(DEVICES, PER_DEVICE):
-        ingest += _seconds(lambda batch=batch: ledger.ingest(batch))  # type: ignore[misc]
-        count, seq = count + len(batch.intervals), batch.seq
-    settle = _seconds(ledger.settle)
+        ledger.ingest(batch)
+        seq = batch.seq
+    ledger.settle()
     ledger.ingest(Batch("bench", START, seq + 1, START + 40 * DAY))
     ledger.settle()
     ledger.close_period(MONTH, 0)
-    focus = _seconds(lambda: _focus(ledger))
-    away = _seconds(lambda: archive(ledger.database, MONTH, folder / "archive"))
-    focus_of_archived = _seconds(lambda: _focus(ledger))
-    with ledger.database.reading() as connection:
-        (found,) = archived_months(connection)
+    found = archive(ledger.database, MONTH, folder / "archive")
     (folder / "source.json").write_text(json.dumps({name: asdict(file) for name, file in found.files.items()}))
-    back = _seconds(lambda: restore(ledger.database, MONTH))
-    return Work(count, ingest, settle, away, back, focus, focus_of_archived)
-
-
-def _focus(ledger: Ledger) -> None:
-    with Path(os.devnull).open("w", encoding="utf-8") as out:
-        export_focus(ledger.database, MONTH, "bench", "1.2", out)
+    restore(ledger.database, MONTH)
 
 
 # Older ones -------------------------------------------------------------------------------------------------------
@@ -162,22 +139,20 @@ def without_rules(connection: Connection) -> Iterator[None]:
         connection.exec_driver_sql(rule)
 
 
-def archive_older(connection: Connection, number: int, folder: Path) -> None:
-    """Let the copy be archived: its files are those of the newest month, moved; its rows leave the database."""
+def archive_older(connection: Connection, number: int, folder: Path, *, links: bool) -> None:
+    """Let the copy be archived: its files are those of the newest month, moved in time, or links to them."""
     period = month_before(number)
     if connection.scalar(select(func.count()).select_from(archives).where(archives.c.period == period)):
         return
     shift = (START // DAY - first_day(period)) * DAY
     source = msgspec.json.decode((folder / "source.json").read_bytes(), type=dict[str, File])
     found = Archived(MONTH, folder / "archive", source)
-    files = {
-        "intervals": _moved(found, "intervals", period, {"start": -shift, "end": -shift, "claim": f"-{number}"}),
-        "postings": _moved(
-            found, "postings", period, {"entry": -number * 1_000_000, "start": -shift, "claim": f"-{number}"}
-        ),
-        "entries": source["entries"],
-        "supplies": source["supplies"],
-    }
+    files = dict(source)
+    if not links:
+        claim = f"-{number}"
+        files["intervals"] = _moved(found, "intervals", period, {"start": -shift, "end": -shift, "claim": claim})
+        changes = {"entry": -number * 1_000_000, "start": -shift, "claim": claim}
+        files["postings"] = _moved(found, "postings", period, changes)
     first = first_day(period) * DAY
     for statement in (
         "DELETE FROM postings WHERE entry IN (SELECT id FROM entries WHERE period = :period)",
@@ -253,8 +228,8 @@ def _seconds(work: Callable[[], object]) -> float:
 # The page ---------------------------------------------------------------------------------------------------------
 
 
-def page(work: Work, sizes: list[Size]) -> str:
-    """The tables, as Markdown."""
+def page(sizes: list[Size]) -> str:
+    """The table, as Markdown."""
     rows = (
         f"| {s.intervals:,} | {s.archived:,} | {s.database:,.0f} MiB | {s.files:,.0f} MiB | {s.statement * 1000:.0f} ms "
         f"| {s.by_six * 1000:.0f} ms | {s.team_by_day * 1000:.0f} ms | {s.by_month * 1000:.0f} ms "
@@ -262,68 +237,47 @@ def page(work: Work, sizes: list[Size]) -> str:
         f"| **{s.team_by_day / sizes[0].team_by_day:.2f}** |"
         for s in sizes
     )
-    steps = (
-        ("taking in", work.ingest),
-        ("settling", work.settle),
-        ("FOCUS export", work.focus),
-        ("archiving: writing, reading back, removing", work.archive),
-        ("FOCUS export of the archived month", work.focus_of_archived),
-        ("restoring", work.restore),
-    )
     return "\n".join(
         [
             "# How the ledger grows",
             "",
-            f"Written by `python -m bench growth` on {date.today().isoformat()}, {os.cpu_count()} cores, SQLite, a fleet of {DEVICES:,} devices.",
-            f"The newest month was taken in, settled, closed, archived and restored like any other. Older ones are copies of its first {COPIED_DAYS} days",
-            "that were put into tables and files directly, so that nobody waits for hours: what is shown is what it costs that they are there.",
-            "The last row has all months but the newest in files.",
+            f"Written by `python -m bench growth` on {date.today().isoformat()}, {os.cpu_count()} cores, SQLite, a fleet of {DEVICES:,} devices, beside other work",
+            "on the machine. The newest month was taken in, settled, closed, archived and restored like any other. Older ones are",
+            f"copies of its first {COPIED_DAYS} days, put into tables and files directly, so that nobody waits for hours: what is shown is what it",
+            "costs that they are there. How many are in files is in the table: those of the oldest month are its own, those of the",
+            "months between, of which nothing is asked here that needs them, are links to the newest month's and counted as files.",
             "",
             "| intervals in all | in files | database | files | team's statement | month by six fields | one team by day | one team by month, all months | oldest month: statement | who held what in an hour, one team | an hour's cost by team | one team by day / at first |",
             "|---|---|---|---|---|---|---|---|---|---|---|---|",
             *rows,
             "",
-            f"What the newest month, {work.intervals:,} intervals, took beside other work on the machine:",
-            "",
-            "| step | seconds |",
-            "|---|---|",
-            *(f"| {name} | {seconds:.0f} |" for name, seconds in steps),
-            "",
         ]
     )
 
 
-def main(folder: str = "/tmp/farthing-growth", step: str = "all", months: int = 107) -> None:  # noqa: S108 -- it is large
-    """Make what is missing, measure each size, and write the page. `step` is make, measure or all."""
-    place = Path(folder)
+def main(folder: str = "/tmp/farthing-growth", months: str = "107") -> None:  # noqa: S108 -- it is large
+    """Make what is missing, measure each size, and write the page."""
+    place, oldest = Path(folder), int(months)
     place.mkdir(parents=True, exist_ok=True)
     known = place / "results.json"
     found: dict[str, Any] = json.loads(known.read_text()) if known.exists() else {}
-
-    def note(name: str, value: Any) -> None:
-        found[name] = asdict(value)
-        known.write_text(json.dumps(found))
-        print(name, value, flush=True)
-
     with closing(Ledger.open(f"sqlite:///{place}/ledger.db")) as ledger:
-        if "work" not in found:
-            note("work", newest(ledger, place))
-            with ledger.database.writing() as connection:
-                connection.execute(text("UPDATE supplies SET start = 0"))
-        for name, count, away in (("1", 0, False), ("10", IN_DATABASE - 1, False), ("100", months, True)):
+        if not (place / "source.json").exists():
+            newest(ledger, place)
+        for name, count, away in (("1", 0, False), ("5", IN_DATABASE - 1, False), ("100", oldest, True)):
             if name in found:
                 continue
             for number in range(1, count + 1):
                 with ledger.database.writing() as connection, without_rules(connection):
                     add_older(connection, number, rows=not away)
                     if away:
-                        archive_older(connection, number, place)
+                        archive_older(connection, number, place, links=number < oldest)
                 print(name, number, flush=True)
-            if step == "make":
-                return
-            note(name, measure(ledger, place))
-            if step == "measure":
-                return
-    text_ = page(Work(**found["work"]), [Size(**found[name]) for name in ("1", "10", "100")])
+            with ledger.database.writing() as connection:  # the devices are as old as the months
+                connection.execute(supplies.update().values(start=first_day(month_before(count)) * DAY))
+            found[name] = asdict(measure(ledger, place))
+            known.write_text(json.dumps(found))
+            print(name, found[name], flush=True)
+    text_ = page([Size(**found[name]) for name in ("1", "5", "100")])
     PAGE.write_text(text_, encoding="utf-8")
     print(text_)
