@@ -2,10 +2,11 @@
 PYTHON ?= python3
 FOCUS_PYTHON ?= python3.12
 VENV   ?= .venv
+WORKERS ?= 2
 UV      = $(VENV)/bin/uv
 RUN     = $(VENV)/bin
 
-.PHONY: help install up down test test-gpu lint docs bench focus format print stubs lock clean
+.PHONY: help install up down test test-gpu helm lint docs bench focus format print stubs lock clean
 
 help:     ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/: .*##/\t/' | expand -t 12
@@ -25,10 +26,13 @@ down: install  ## stop it all; nothing stays
 	@$(RUN)/farthing down
 
 test: lint  ## everything: lint, types, unit, properties, end to end on the real control plane
-	@$(RUN)/pytest
+	@$(RUN)/pytest -n $(WORKERS)
 
 test-gpu: install  ## what needs a GPU, on NVIDIA's own library and MPS daemon; skipped where they are not
 	@$(RUN)/pytest tests/gpu
+
+helm: install  ## build Helm from its pinned module, for the tests of the chart; once, some minutes
+	@$(RUN)/python -m tests.helm
 
 lint: install  ## style, types, the rooms' walls, the documentation
 	@$(RUN)/ruff check .

@@ -3,9 +3,12 @@
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.clusters import Cluster, running_cluster
 
@@ -13,6 +16,26 @@ settings.register_profile("ci", derandomize=True, deadline=None, suppress_health
 settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("long", max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("FARTHING_HYPOTHESIS") or ("ci" if os.environ.get("CI") else "dev"))
+
+
+PROGRAMS = ("api", "e2e", "focus", "local", "node", "server", "store")
+"""Folders of tests that start control planes, nodes and databases, and mostly wait for them."""
+
+
+class ProgramsApart(LoadScopeScheduling):  # type: ignore[misc]
+    """With several workers (`make test`), one runs what waits for programs, and the others what only thinks beside it.
+
+    Two control planes at work at once would wait for each other on a small machine.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "programs" if Path(file).parts[1] in PROGRAMS else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ProgramsApart:
+    return ProgramsApart(config, log)
 
 
 def pytest_configure() -> None:

@@ -17,6 +17,7 @@ import psutil
 import yaml
 
 from farthing.local.processes import Background
+from farthing.node.sockets import answers
 from tests.node.images import build_tool, image
 
 DRIVER = "gpu.farthing.dev"
@@ -100,7 +101,7 @@ class RealNode:
 
     def start_driver(self, instance: str = "") -> Background:
         """A driver; with an instance of its own beside one that runs."""
-        command = [sys.executable, "-m", "farthing", "node", "--node-name", self.name, "--simulated", str(self.devices)]
+        command = [sys.executable, "-m", "farthing.node", "--node-name", self.name, "--simulated", str(self.devices)]
         command += ["--kubelet-dir", str(self.kubelet_dir), "--cdi-dir", str(self.cdi), "--look-seconds", "0.5"]
         command += ["--kubeconfig", str(self.driver_kubeconfig), "--instance", instance, "--sweep-seconds", "5"]
         found = self.process(f"driver{instance}")
@@ -111,7 +112,7 @@ class RealNode:
 
     def _await(self, path: Path, seconds: float = 30) -> None:
         deadline = time.monotonic() + seconds
-        while not (path.exists() and _answers(path)):
+        while not (path.exists() and answers(path)):
             if time.monotonic() > deadline:
                 words = "\n".join(self.process(p.stem).last_words() for p in self.folder.glob("*.pid"))
                 raise AssertionError(f"{path} does not answer after {seconds:.0f} s:\n{words}")
@@ -221,15 +222,6 @@ BinaryName = "{self.folder}/runc"
             if line and "containerd-shim" in line[0] and str(self.socket) in line:
                 found.append(process)
         return found
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
-    return True
 
 
 def _kill(process: psutil.Process) -> None:

@@ -1,6 +1,12 @@
-"""Pods come and go, programs die in the middle: every share is given back, and nothing is left on the node."""
+"""Pods come and go, programs die in the middle: every share is given back, and nothing is left on the node.
+
+`FARTHING_CHURN=10` does the first ten times over, with other moments of death each time.
+"""
 
 import asyncio
+import contextlib
+import os
+import random
 
 import pytest
 
@@ -9,26 +15,47 @@ from tests.e2e.conftest import eventually
 pytestmark = pytest.mark.cluster
 
 
-async def test_fifty_pods_come_and_go_while_everything_is_killed_once(site):
-    """Kubelet, containerd and the driver are each killed while pods start and end."""
-    node = site.node
+@contextlib.asynccontextmanager
+async def a_driver_that_dies_at_any_moment(node, chance):
+    """Killed now and then, and started again; at the end one is there."""
+    enough = asyncio.Event()
+
+    async def die_and_live():
+        while not enough.is_set():
+            node.process("driver").kill()
+            await asyncio.to_thread(node.start_driver)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(enough.wait(), chance.uniform(2, 8))
+
+    dying = asyncio.create_task(die_and_live())
+    try:
+        yield
+    finally:
+        enough.set()
+        await dying
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("FARTHING_CHURN") or 1)))
+async def test_fifty_pods_come_and_go_while_everything_is_killed(site, seed):
+    """Kubelet and containerd are each killed once while pods start and end, and the driver at any moment."""
+    node, chance = site.node, random.Random(seed)
     names = [f"c{i}" for i in range(50)]
     deaths = {
-        10: ("driver", node.start_driver),
-        22: ("kubelet", node.start_kubelet),
-        34: ("containerd", node.start_containerd),
+        chance.randrange(10, 25): ("kubelet", node.start_kubelet),
+        chance.randrange(25, 40): ("containerd", node.start_containerd),
     }
-    for number, name in enumerate(names):
-        if number in deaths:
-            victim, start = deaths[number]
-            node.process(victim).kill()
-            await asyncio.to_thread(start)
-        await site.start(name, "0.2")
-        if number >= 8:
-            await site.running(names[number - 8], 120)
-            await site.connection.delete(site.pods_path(names[number - 8]))
-    for name in names[-8:]:
-        await site.running(name, 120)
+    async with a_driver_that_dies_at_any_moment(node, chance):
+        for number, name in enumerate(names):
+            if number in deaths:
+                victim, start = deaths[number]
+                node.process(victim).kill()
+                await asyncio.to_thread(start)
+            await site.start(name, "0.2")
+            if number >= 8:
+                await site.running(names[number - 8], 120)
+                await site.connection.delete(site.pods_path(names[number - 8]))
+        for name in names[-8:]:
+            await site.running(name, 120)
     await asyncio.gather(*(site.connection.delete(site.pods_path(name)) for name in names[-8:]))
     await site.empty(120)
     await site.clean(120)
@@ -44,6 +71,19 @@ async def test_a_driver_that_dies_lets_containers_run_and_goes_on_where_it_was(s
     assert (await site.pod("lives"))["status"]["phase"] == "Running"
     await site.connection.delete(site.pods_path("lives"))
     await site.clean()
+
+
+async def test_a_driver_whose_sockets_are_removed_ends_so_that_the_next_one_is_found(site):
+    """Kubelet forgets a driver whose socket goes, and looks for new sockets only."""
+    node = site.node
+    process = node.process("driver").process()
+    for socket in (node.kubelet_dir / "plugins_registry").iterdir():
+        socket.unlink()
+    await asyncio.to_thread(process.wait, 20)
+    await asyncio.to_thread(node.start_driver)
+    await site.start("found", "0.25")
+    await site.running("found", 60)
+    await site.connection.delete(site.pods_path("found"))
 
 
 async def test_an_update_runs_two_drivers_side_by_side(site):

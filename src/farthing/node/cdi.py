@@ -34,15 +34,23 @@ class Cdi:
         """Write a claim's file, one CDI device for each of its requests. Raises TransientError where it cannot."""
         devices = [{"name": device_name(uid, r), "containerEdits": _edits(e)} for r, e in requests.items()]
         text = json.dumps({"cdiVersion": VERSION, "kind": KIND, "devices": devices})
-        place = self.path(uid)
-        partial = place.with_name(f".{place.name}.tmp")
+        place = f"{self.folder}/{_PREFIX}{uid}.json"
+        partial = f"{self.folder}/.{_PREFIX}{uid}.json.tmp"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            partial.write_text(text, encoding="utf-8")
-            partial.chmod(0o600)
+            with open(self._created(partial), "wb", buffering=len(text)) as file:  # noqa: PTH123 -- it is open already
+                file.write(text.encode())
             os.replace(partial, place)  # noqa: PTH105 -- says what it does
         except OSError as error:
             raise TransientError(f"cannot write the CDI file {place}: {error.strerror}") from error
+
+    def _created(self, path: str) -> int:
+        """A file that only root may read, open for writing."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        try:
+            return os.open(path, flags, 0o600)
+        except FileNotFoundError:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return os.open(path, flags, 0o600)
 
     def remove(self, uid: str) -> None:
         """Remove a claim's file, where there is one. Raises TransientError where it cannot."""

@@ -52,14 +52,14 @@ class Service:
     async def start(self) -> None:
         """Listen, first for calls and then for kubelet to find us."""
         self.sockets.clear()
-        dra = [_handler(module, "DRAPlugin", self._dra(module)) for module in (dra_v1_pb2, dra_v1beta1_pb2)]
+        dra = [handler(module, "DRAPlugin", self._dra(module)) for module in (dra_v1_pb2, dra_v1beta1_pb2)]
         health = [
-            _handler(module, "DRAResourceHealth", {"NodeWatchResources": self._watch(module)})
+            handler(module, "DRAResourceHealth", {"NodeWatchResources": self._watch(module)})
             for module in (health_v1_pb2, health_v1alpha1_pb2)
         ]
         introduction = {"GetInfo": self._info, "NotifyRegistrationStatus": self._status}
         await self._listen(self.sockets.service, [*dra, *health])
-        await self._listen(self.sockets.registration, [_handler(registration_pb2, "Registration", introduction)])
+        await self._listen(self.sockets.registration, [handler(registration_pb2, "Registration", introduction)])
 
     async def stop(self) -> None:
         """Stop being found, finish what is being done, go."""
@@ -91,13 +91,17 @@ class Service:
     def _dra(self, module: ModuleType) -> dict[str, Method]:
         async def prepare(request: Any, _context: Any) -> Any:
             answer = module.NodePrepareResourcesResponse()
-            entries = [answer.claims[claim.uid] for claim in request.claims]
-            pairs = zip(request.claims, entries, strict=True)
-            done = (self._timed("prepare", self._prepare(claim), entry) for claim, entry in pairs)
-            for entry, record in zip(entries, await asyncio.gather(*done), strict=True):
-                if record is not None:
-                    entry.devices.extend(_devices(module, record, self.preparer.pool))
+            work = [one(claim, answer.claims[claim.uid]) for claim in request.claims]
+            if len(work) == 1:
+                await work[0]  # as kubelet does for most pods; a task more for each would be felt in a burst
+            else:
+                await asyncio.gather(*work)
             return answer
+
+        async def one(claim: Any, entry: Any) -> None:
+            record = await self._timed("prepare", self._prepare(claim), entry)
+            if record is not None:
+                entry.devices.extend(_devices(module, record, self.preparer.pool))
 
         async def unprepare(request: Any, _context: Any) -> Any:
             answer = module.NodeUnprepareResourcesResponse()
@@ -174,7 +178,7 @@ def _devices(module: ModuleType, record: Record, pool: str) -> list[Any]:
     return found
 
 
-def _handler(module: ModuleType, service: str, methods: Mapping[str, Method]) -> grpc.GenericRpcHandler:
+def handler(module: ModuleType, service: str, methods: Mapping[str, Method]) -> grpc.GenericRpcHandler:
     """A gRPC handler for a service of a module made from protos."""
     found = module.DESCRIPTOR.services_by_name[service]
     handlers = {}
