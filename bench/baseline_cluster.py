@@ -34,6 +34,7 @@ from farthing.model.errors import NotFoundError, TransientError
 MODEL = "unit"
 LONGEST_SECONDS = 900.0
 STEP_SECONDS = 10.0
+ALL = 15_000
 AT_ONCE_GONE = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0}
 COLLECT = "400"
 """How far the memory of the components, but kube-apiserver, may grow between two collections, in percent of what is used."""
@@ -217,16 +218,18 @@ class Load:
     def make_anew(self, key: Key) -> None:
         """The pod was evicted: make another in its place."""
         self.again[key] += 1
-        self._do(self._create(key, f"{key.name}.{self.again[key]}"))
+        self.do(self._create(key, f"{key.name}.{self.again[key]}"))
 
     def delete(self, namespace: str, name: str) -> None:
         """The pod is over: nobody needs it any more."""
-        self._do(self._connection.delete(f"/api/v1/namespaces/{namespace}/pods/{name}", AT_ONCE_GONE))
+        self.do(self._connection.delete(f"/api/v1/namespaces/{namespace}/pods/{name}", AT_ONCE_GONE))
 
-    def _do(self, work: Coroutine[None, None, object]) -> None:
+    def do(self, work: Coroutine[None, None, object]) -> "asyncio.Task[object]":
+        """Do something beside everything else; what goes wrong with it ends the measurement."""
         task = asyncio.create_task(work)
         self._besides.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[object]) -> None:
         self._besides.discard(task)
@@ -350,12 +353,9 @@ async def _watching(connection: Connection, book: Book, load: Load) -> AsyncIter
             if event.type != "BOOKMARK":
                 book.see_claim(event)
 
-    tasks = [asyncio.create_task(work()) for work in (pods, claims)]
+    tasks = [load.do(work()) for work in (pods, claims)]
     try:
         yield
-        for task in tasks:
-            if task.done():
-                task.result()
     finally:
         for task in tasks:
             task.cancel()
@@ -392,24 +392,49 @@ def _version(line: bytes) -> str:
 # For the page -----------------------------------------------------------------------------------------------------
 
 
+INTRODUCTION = """The same workloads as pods, bound to simulated nodes by kube-scheduler, run and ended by KWOK; everything on the one machine, the
+load too (`bench/baseline_cluster.py` says how they are made and end). Kueue's are bare records, of which no pods are made. A pod
+has waited from the request that makes it until it is bound; Kueue's workload from when it is seen until it is admitted. Evicted
+ones have waited until the last time. Garbage is collected at 200 % in kube-apiserver, and at 400 % in the other components."""
+
+
 def lines(run: Run, kueue: dict[str, float]) -> Iterator[str]:
     """The table beside Kueue's figures, and what the pods cost."""
-    yield "| | Kueue, no pods | Farthing, real pods |"
+    yield INTRODUCTION
+    yield ""
+    yield f"{run.pods:,} pods: {_part(run.pods)}. Over the quarter of an hour before, so many others wanted one of the"
+    yield f"{os.cpu_count()} cores: {os.getloadavg()[2]:.1f}."
+    yield ""
+    yield "| | Kueue, all 15,000, no pods | Farthing, real pods |"
     yield "|---|---|---|"
-    yield f"| all of it, s | {kueue['makespan']:.0f} | **{run.makespan:.0f}** |"
-    yield f"| workloads a second | {15000 / kueue['makespan']:.1f} | **{run.pods / run.makespan:.1f}** |"
+    yield f"| all of it, s | {kueue['makespan']:.0f} | {run.makespan:.0f} |"
+    yield f"| workloads a second | {ALL / kueue['makespan']:.1f} | **{run.pods / run.makespan:.1f}** |"
     yield f"| quota in use, % | {kueue['use']:.0f} | **{100 * run.held:.0f}** |"
     for size in reversed(SIZES):
-        yield f"| wait of the {size.name}, mean s | {kueue[size.name]:.1f} | **{run.waited[size.name]:.1f}** |"
-    for size in reversed(SIZES):
-        yield f"| the same of the {size.name} since it was due | | {run.since_due[size.name]:.1f} |"
-    yield f"| evictions | 49 | {run.evicted} |"
+        ours = f"**{run.waited[size.name]:.1f}** ({run.since_due[size.name]:.1f})"
+        yield f"| wait of the {size.name}, mean s | {kueue[size.name]:.1f} | {ours} |"
+    yield f"| evictions | {kueue['evicted']:.0f} | {run.evicted} |"
     yield ""
-    yield f"Making the pods took {run.late:.0f} s longer than their pauses. Of the devices' time {100 * run.ran:.0f} % was spent"
-    yield "running; the rest of what was held are the steps from allocation to the start and from the end to the release."
+    together = sum(run.cpu.values())
+    yield f"Making the pods took {run.late:.0f} s longer than their pauses; in brackets is the wait since they were due by these. Of the"
+    yield f"devices' time {100 * run.ran:.0f} % was spent running; the rest of what was held are the steps from the allocation to the start"
+    yield "and from the end to the release."
     yield ""
-    yield "Milliseconds of CPU a pod, from its creation to the release of its devices, by component:"
+    yield "Milliseconds of CPU a pod, from its creation to its deletion, by component:"
     yield ""
     yield f"| {' | '.join(run.cpu)} | together |"
     yield f"|{'---|' * (len(run.cpu) + 1)}"
-    yield f"| {' | '.join(f'{ms:.1f}' for ms in run.cpu.values())} | **{sum(run.cpu.values()):.1f}** |"
+    yield f"| {' | '.join(f'{ms:.1f}' for ms in run.cpu.values())} | **{together:.1f}** |"
+    yield ""
+    goal = ALL / kueue["makespan"]
+    yield f"So two cores that did nothing else could do {2000 / together:.0f} pods a second at best. The goal was Kueue's {goal:.1f} workloads a"
+    yield f"second, {2000 / goal:.0f} ms each: it was {'reached' if run.pods / run.makespan >= goal else '**not reached**'}."
+
+
+def _part(pods: int) -> str:
+    """How many of all workloads that is, in words."""
+    return (
+        "all of them"
+        if pods == ALL
+        else f"{100 * pods / ALL:.0f} % of those of each queue, with the same pauses, so that fewer wait"
+    )

@@ -4,6 +4,7 @@ All but `baseline-cluster` is the planner alone, in virtual time; no cluster is 
 """
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -43,11 +44,8 @@ def _baseline() -> Iterator[str]:
 
 
 def _cluster() -> Iterator[str]:
-    yield "The same workloads as pods, bound to simulated nodes by kube-scheduler, run and ended by KWOK; everything on the one"
-    yield "machine, the load too (`bench/baseline_cluster.py` says how they are made and end). Kueue's have no pods. A pod has"
-    yield "waited until it is bound, Kueue's workload until it is admitted; evicted ones until the last time."
-    yield ""
-    yield from baseline_cluster.lines(asyncio.run(baseline_cluster.measure()), KUEUE)
+    part = float(os.environ.get("FARTHING_BENCH_PART", "1"))
+    yield from baseline_cluster.lines(asyncio.run(baseline_cluster.measure(part)), KUEUE)
 
 
 def _fairness() -> Iterator[str]:

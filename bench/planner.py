@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 
 from bench import planner_governed, planner_speed
-from bench.planner_runs import NODES, SEEDS, Cell, Figures, Task, measure
+from bench.planner_runs import MORE_SEEDS, NODES, SEEDS, Cell, Figures, Task, measure
 from farthing.cli.tracefile import find_file
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks-planner.md"
@@ -24,6 +24,7 @@ CHURNED = ("Farthing", "FGD", "BestFit", "FirstFit", "Packing", "Clustering", "D
 LOADS = (0.95, 1.0, 1.1)
 WINDOW = 200
 OURS = "Farthing"
+TOLERANCE, WIDE = 0.3, 0.7
 
 _PUBLISHED = {
     "Random": "01-Random",
@@ -78,11 +79,29 @@ def reference() -> Iterator[str]:
     yield ""
     yield "| trace | policy | published | here | apart |"
     yield "|---|---|---|---|---|"
-    for task, here in found.items():
-        known, ours = published[task.trace, _PUBLISHED[task.policy]], here.allocation
-        error = (known.error**2 + ours.error**2) ** 0.5
-        apart = f"{ours.mean - known.mean:+.2f} ± {error:.2f}"
-        yield f"| {task.trace} | {task.policy} | {known.mean:.2f} | {ours.mean:.2f} | {apart} |"
+    yield from (_beside(published, task, here) for task, here in found.items())
+    doubtful = [
+        task for task, here in found.items() if _misses(published[task.trace, _PUBLISHED[task.policy]], task, here)
+    ]
+    if doubtful:
+        yield ""
+        yield f"The goal was {TOLERANCE} (Packing and Clustering: {WIDE}). What is farther apart, again with seeds {MORE_SEEDS[0]} to {MORE_SEEDS[-1]}:"
+        yield ""
+        yield "| trace | policy | published | here | apart |"
+        yield "|---|---|---|---|---|"
+        yield from (_beside(published, task, here) for task, here in measure(doubtful, MORE_SEEDS).items())
+
+
+def _beside(published: dict[tuple[str, str], Figures], task: Task, here: Cell) -> str:
+    known, ours = published[task.trace, _PUBLISHED[task.policy]], here.allocation
+    error = (known.error**2 + ours.error**2) ** 0.5
+    apart = f"{ours.mean - known.mean:+.2f} ± {error:.2f}"
+    return f"| {task.trace} | {task.policy} | {known.mean:.2f} | {ours.mean:.2f} | {apart} |"
+
+
+def _misses(known: Figures, task: Task, here: Cell) -> bool:
+    tolerance = WIDE if task.policy in ("Packing", "Clustering") else TOLERANCE
+    return abs(here.allocation.mean - known.mean) > tolerance
 
 
 def _published() -> dict[tuple[str, str], Figures]:

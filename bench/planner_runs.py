@@ -29,6 +29,8 @@ KEPT = Path(__file__).parents[1] / "build" / "bench-planner.jsonl"
 ORACLE = Path(os.environ.get("FARTHING_ORACLE", Path(__file__).parents[2] / "shared" / "oracle")) / "check_placement.py"
 NODES = "openb_node_list_gpu_node.csv"
 SEEDS = range(42, 52)
+MORE_SEEDS = range(52, 92)
+"""For what the first ten leave in doubt."""
 
 
 @dataclass(frozen=True)
@@ -96,16 +98,11 @@ class Cell:
         return Figures(tuple(run.rejected for run in self.runs))
 
 
-def seeds_of(task: Task) -> list[Task]:
-    """The tasks of a cell: one with each of the seeds."""
-    return [replace(task, seed=seed) for seed in SEEDS]
-
-
-def measure(cells: Iterable[Task], jobs: int = 2) -> dict[Task, Cell]:
-    """The cells of tasks: runs that are kept as they are, the others made now and kept one by one."""
-    cells = list(cells)
-    found = _measured([task for cell in cells for task in seeds_of(cell)], jobs)
-    return {cell: Cell(tuple(found[task] for task in seeds_of(cell))) for cell in cells}
+def measure(cells: Iterable[Task], seeds: Iterable[int] = SEEDS, jobs: int = 2) -> dict[Task, Cell]:
+    """The cells of tasks, a run with each seed: runs that are kept as they are, the others made now and kept one by one."""
+    wanted = {cell: [replace(cell, seed=seed) for seed in seeds] for cell in cells}
+    found = _measured([task for tasks in wanted.values() for task in tasks], jobs)
+    return {cell: Cell(tuple(found[task] for task in tasks)) for cell, tasks in wanted.items()}
 
 
 def _measured(tasks: Iterable[Task], jobs: int) -> dict[Task, Found]:

@@ -95,6 +95,8 @@ def test_books_say_what_the_definitions_say_and_no_limit_is_ever_passed(teams, d
         most, maximum = limits_of(books)
         assert all(row[0] <= limit for row, limit in zip(usage, most, strict=True))
         assert all(all_of <= limit for all_of, limit in zip(held, maximum, strict=True))
+    books.rewind(0)
+    assert (sum(books.held), sum(map(sum, books.usage))) == (0, 0)
 
 
 @settings(max_examples=200 * MANY)

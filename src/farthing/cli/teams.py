@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -23,6 +24,8 @@ from farthing.state.snapshot import Snapshot, Waiting
 from farthing.state.teams import Tree
 
 POOL: Final = "the pool"
+FEW: Final = 20
+"""So many names fit into a sentence."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class TeamRow:
 
 def teams(
     team: Annotated[str, typer.Argument(help="Only this team and those below it.")] = "",
+    depth: Annotated[int, typer.Option("--depth", "-d", min=0, help="Only so many levels below it; 0: all.")] = 0,
     kubeconfig: Kubeconfig = None,
     context: Context = "",
     output: Output = Format.table,
@@ -72,13 +76,17 @@ def teams(
     \b
     farthing teams
     farthing teams research
+    farthing teams --depth 1
     farthing teams -o json | jq -r '.[] | select(.fault != "") | "\\(.team): \\(.fault)"'
     """
     rows = asyncio.run(_rows(kubeconfig, context, team))
+    shown = down_to(rows, depth) if depth else rows
     if output is Format.json:
-        show_json(rows)
+        show_json(shown)
     else:
-        _show(console(), rows)
+        _show(console(), shown)
+        if hidden := len(rows) - len(shown):
+            console().print(f"\n{counted(hidden, 'team')} further down: `farthing teams TEAM` shows what is below one.")
 
 
 async def _rows(kubeconfig: Path | None, context: str, team: str) -> list[TeamRow]:
@@ -90,10 +98,23 @@ def below(rows: list[TeamRow], team: str) -> list[TeamRow]:
     """The row of a team, and of those below it."""
     start = next((i for i, row in enumerate(rows) if row.team == team and row.depth), None)
     if start is None:
-        known = ", ".join(sorted(row.team for row in rows if row.team))
-        raise NotFoundError(f"there is no team {team}; there {'is ' + known if known else 'are none'}")
+        raise NotFoundError(f"there is no team {team}; {_known(team, [row.team for row in rows if row.team])}")
     end = next((i for i in range(start + 1, len(rows)) if rows[i].depth <= rows[start].depth), len(rows))
     return rows[start:end]
+
+
+def down_to(rows: list[TeamRow], depth: int) -> list[TeamRow]:
+    """The first row and those at most so many levels below it; what is wrong is always shown."""
+    top = rows[0].depth if rows else 0
+    return [row for row in rows if row.depth - top <= depth or row.fault]
+
+
+def _known(team: str, names: list[str]) -> str:
+    """What there is instead: all where they are few, else those that are called alike."""
+    if not names:
+        return "there are none"
+    alike = get_close_matches(team, names, 5) if len(names) > FEW else sorted(names)
+    return f"there is {', '.join(alike)}" if alike else f"there are {len(names):,}, and none is called alike"
 
 
 def team_rows(look: Look) -> list[TeamRow]:

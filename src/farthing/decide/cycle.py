@@ -22,7 +22,6 @@ from farthing.decide.barren import Barren
 from farthing.decide.budget import Purse
 from farthing.decide.domains import near
 from farthing.decide.draft import Draft
-from farthing.decide.fairness import Passed
 from farthing.decide.gang import GATHER_SECONDS, Asking, by_gang, gathering, place_together, starters, starting_gang
 from farthing.decide.governed import OF_QUOTA, PASSING, find, refusal, settle
 from farthing.decide.governor import Governor
@@ -33,9 +32,10 @@ from farthing.decide.needs import needs_lacking
 from farthing.decide.obstacle import obstacle
 from farthing.decide.order import in_order, under_way
 from farthing.decide.place import Placement
+from farthing.decide.queue import Passed
 from farthing.decide.release import held, node_of, releases
 from farthing.decide.soon import Soon
-from farthing.decide.standing import Standing, asked, is_ready, standing
+from farthing.decide.standing import Standing, asked, standing
 from farthing.decide.turns import Turns
 from farthing.model.ask import ask_of_template
 from farthing.model.cluster import Allocation, Claim, Key, Pod
@@ -138,8 +138,7 @@ class _Cycle:
         if gang is None:
             return None
         if gang.key not in self.fronts:
-            mates = self.gangs.get(gang.key, ())
-            ready = [mate for mate in mates if is_ready(self.snapshot, self.governor, mate)]
+            ready = [mate for mate in self.gangs.get(gang.key, ()) if self._standing(mate).ready]
             self.fronts[gang.key] = ready[0] if not gang.begun and starters(gang, ready) else None
         return self.fronts[gang.key]
 
@@ -196,7 +195,7 @@ class _Cycle:
                 yield from self.decide(waiting)
                 continue
             if not behind and len(self.stuck) < MOST_STUCK:
-                self._stuck(reason, [waiting])
+                self._stuck(reason, waiting)
             if waiting.pod.verdict is not reason and waiting.pod.verdict != reason:
                 yield Hold(waiting.pod, reason)
 
@@ -222,39 +221,36 @@ class _Cycle:
     def _together(self, gang: Gang, mates: list[Waiting]) -> Iterator[Effect]:
         """The effects for those of a gang who start together, and for those who may come later."""
         ready: list[Waiting] = []
+        taken = set(self.promised)
         behind = next((self.behind[mate.pod.uid] for mate in mates if mate.pod.uid in self.behind), None)
         for mate in mates:
-            yield from self._missing_templates(mate.pod)
             ours = tuple(claim for claim in mate.claims if claim.ours)
-            reason = behind or obstacle(self.snapshot, self.governor, mate, ours)
-            reason = reason or self._shared(ours, ready) or self.purse.objection(mate, needs_lacking(mate))
+            reason = behind
+            if not self._standing(mate).ready:
+                yield from self._missing_templates(mate.pod)
+                reason = reason or obstacle(self.snapshot, self.governor, mate, ours)
+            reason = reason or _shared(ours, taken) or self.purse.objection(mate, needs_lacking(mate))
             if reason is not None:
                 yield from _hold(mate.pod, reason)
             elif mate.complete:
                 ready.append(mate)
+                taken.update(claim.key for claim in _lacking(mate))
         chosen = starters(gang, ready)
         if not chosen:
             if self.snapshot.at - gang.newest >= GATHER_SECONDS:
                 yield from (effect for mate in ready for effect in _hold(mate.pod, gathering(gang)))
             return
-        found = self._all_placed(gang, [self._asking(mate) for mate in chosen])
+        asking = tuple(self._asking(mate) for mate in chosen)
+        found = self._all_placed(gang, asking)
         if isinstance(found, Reason):
             self.apart[gang.key] = found
-            self._stuck(found, chosen, gang)
+            self._stuck(found, asking, gang)
             yield from (effect for mate in ready for effect in _hold(mate.pod, found))
             return
         yield from found
-        later = (mate for mate in ready if mate not in chosen)
+        uids = {mate.pod.uid for mate in chosen}
+        later = (mate for mate in ready if mate.pod.uid not in uids)
         yield from (effect for mate in later for effect in self._alone(mate))
-
-    def _shared(self, ours: tuple[Claim, ...], others: Iterable[Waiting]) -> Reason | None:
-        """Pods that start together each need devices of their own: what one is given is no other's to wait for."""
-        taken = self.promised.union(claim.key for other in others for claim in _lacking(other))
-        claim = next((claim for claim in ours if claim.allocation is None and claim.key in taken), None)
-        if claim is None:
-            return None
-        sentence = f"claim {claim.key.name} is wanted by several pods of a gang; make one for each, from a template"
-        return Reason(Why.UNSUPPORTED, sentence)
 
     def _asking(self, waiting: Waiting) -> Asking:
         needs, within = needs_lacking(waiting), self._within(waiting, held(waiting))
@@ -262,7 +258,7 @@ class _Cycle:
         question = self._question(waiting, within, affordable)
         return Asking(waiting, needs, _both(within, affordable), question)
 
-    def _all_placed(self, gang: Gang, asking: list[Asking]) -> list[Effect] | Reason:
+    def _all_placed(self, gang: Gang, asking: tuple[Asking, ...]) -> list[Effect] | Reason:
         """Everybody's effects, or why they cannot all start. Gangs that ask alike fail alike."""
         question = (gang.nodes, asking[0].waiting.pod.topology, tuple(one.question for one in asking))
         if question not in self.failed:
@@ -298,7 +294,7 @@ class _Cycle:
             yield self._written(waiting, found)
             return
         self.refused[pod.uid] = found
-        self._stuck(found, [waiting])
+        self._stuck(found, waiting)
         yield from (Release(claim, found) for claim in has)
         yield from _hold(pod, found)
 
@@ -328,11 +324,11 @@ class _Cycle:
                 self.barren.learn(draft, waiting)
         return self.failed[question]
 
-    def _stuck(self, reason: Reason, those: list[Waiting], gang: Gang | None = None) -> None:
+    def _stuck(self, reason: Reason, those: Waiting | tuple[Asking, ...], gang: Gang | None = None) -> None:
         """Note who found no place, and keep for them what others are just leaving."""
         if self.governor is None or reason.why not in PASSING or len(self.stuck) >= MOST_STUCK:
             return
-        asking = tuple(self._asking(one) for one in those)
+        asking = (self._asking(those),) if isinstance(those, Waiting) else those
         self.stuck.append(Stuck(asking, gang))
         self.soon.keep(self.governor, self.draft, asking, gang)
 
@@ -397,6 +393,15 @@ class _Cycle:
 def _lacking(waiting: Waiting) -> tuple[Claim, ...]:
     """The claims that it still wants devices for."""
     return tuple(claim for claim in waiting.claims if claim.ours and claim.allocation is None)
+
+
+def _shared(ours: tuple[Claim, ...], taken: set[Key]) -> Reason | None:
+    """Pods that start together each need devices of their own: what one is given is no other's to wait for."""
+    claim = next((claim for claim in ours if claim.allocation is None and claim.key in taken), None)
+    if claim is None:
+        return None
+    sentence = f"claim {claim.key.name} is wanted by several pods of a gang; make one for each, from a template"
+    return Reason(Why.UNSUPPORTED, sentence)
 
 
 def _both(one: Bools | None, other: Bools | None) -> Bools | None:

@@ -5,7 +5,7 @@ domain of its own. Racks are what administrators or Topograph (the leaf switch) 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import numpy as np
@@ -114,9 +114,12 @@ def _room(draft: Draft, domains: Ints, needs: list[Need], team: str) -> Ints:
     return np.where(enough, found, -1)
 
 
-def short_of(draft: Draft, needs: list[Need], team: str) -> tuple[Need, int, int] | None:
-    """The first need of which all nodes together certainly have too little, what they have, and what is wanted."""
-    for need, pods in Counter(needs).items():
+def short_of(draft: Draft, wanted_by: Mapping[Need, int], team: str) -> tuple[Need, int, int] | None:
+    """The first need of which all nodes together certainly have too little, what they have, and what is wanted.
+
+    `wanted_by` is how many pods there are for each need.
+    """
+    for need, pods in wanted_by.items():
         has, wanted = int(_shares(draft, need, team).sum()), pods * need.count
         if has < wanted:
             return need, has, wanted

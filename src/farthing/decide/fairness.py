@@ -11,13 +11,15 @@ The ask in question is no part of the share: else who asks for much at once woul
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from heapq import heappop, heappush
 from typing import Final
 
-from farthing.decide.order import came, is_spot
+from farthing.decide.order import AGED_SECONDS, came, is_spot
+from farthing.decide.queue import Failed, Passed, Queue
 from farthing.decide.quota import Books, Charge
-from farthing.model.reason import Reason
-from farthing.state.snapshot import Waiting
+from farthing.model.team import Queueing
+from farthing.state.snapshot import Snapshot, Waiting
 from farthing.state.teams import Numbers, Tree
 
 SCALE: Final = 10**9
@@ -32,10 +34,6 @@ never use that."""
 
 Costs = Callable[[int, Waiting], Sequence[Charge]]
 """What an ask of a team may cost: one charge for each class of devices that would do."""
-
-
-Passed = list[tuple[Waiting, Reason]]
-"""Those who have no turn, and why."""
 
 
 def share(books: Books, past: Numbers, team: int) -> int:
@@ -71,21 +69,31 @@ def _dominant(tree: Tree, used: Sequence[int], has: Sequence[int], past: Sequenc
 class _Entry:
     """A candidate as siblings see it; `child` sent it, itself where it is the team's own.
 
-    `rank` is what counts: whether it is within, its share, when it came, and its place in the tree.
+    `rank` is what counts: whether it is within, its share, when it came, and its team's place in the tree. `place` is
+    the ask's own in its team's queue.
     """
 
     rank: tuple[int, int, float, int]
     child: int = field(compare=False)
     team: int = field(compare=False)
+    place: int = field(compare=False)
     charge: Charge = field(compare=False)
 
 
 class Line:
     """Everybody who waits, each team in its own order, and who is next. O(depth x columns) per turn."""
 
-    def __init__(self, books: Books, past: Numbers, queues: Mapping[int, Sequence[Waiting]], costs: Costs) -> None:
-        self._books, self._past, self._costs = books, past, costs
-        self._queues, self._next = queues, dict.fromkeys(queues, 0)
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        books: Books,
+        queues: Mapping[int, Sequence[Waiting]],
+        costs: Costs,
+        failed: Failed,
+    ) -> None:
+        self._books, self._costs, self._at = books, costs, snapshot.at
+        self._past = snapshot.used.past if snapshot.used else ()
+        self._queues = {team: Queue(queue, partial(costs, team), failed) for team, queue in queues.items()}
         self._heaps: dict[int, list[_Entry]] = {}
         self._current: dict[tuple[int, int], _Entry | None] = {}
         for n in sorted({above for team in queues for above in books.tree.path[team]}, reverse=True):
@@ -95,7 +103,7 @@ class Line:
     def head(self) -> tuple[int, Waiting] | None:
         """The team whose turn it is, and its ask; None where nobody waits any more."""
         best = self._best(0)
-        return None if best is None else (best.team, self._queues[best.team][self._next[best.team]])
+        return None if best is None else (best.team, self._queues[best.team][best.place])
 
     def is_within(self) -> bool:
         """Whether the ask at the head is within what its team, or a family it is in, is guaranteed."""
@@ -107,21 +115,18 @@ class Line:
         best = self._best(0)
         return best.charge if best is not None else ()
 
-    def advance(self, team: int, failed: Callable[[Waiting], Reason | None]) -> Passed:
-        """The head of a team has had its turn. Those after it that have `failed` as well are returned, with reasons."""
-        queue, i = self._queues[team], self._next[team] + 1
-        passed = []
-        while i < len(queue) and (reason := failed(queue[i])) is not None:
-            passed.append((queue[i], reason))
-            i += 1
-        self._next[team] = i
-        self._refresh(team)
+    def advance(self) -> Passed:
+        """The head has had its turn. Those of its team that have failed meanwhile are returned, with the reasons."""
+        best = self._best(0)
+        if best is None:
+            return []
+        passed = self._queues[best.team].serve(best.place)
+        self._refresh(best.team)
         return passed
 
     def rest(self, team: int) -> list[Waiting]:
         """All of a team that have not had their turn; they get none any more."""
-        found = list(self._queues[team][self._next[team] :])
-        self._next[team] = len(self._queues[team])
+        found = self._queues[team].rest()
         self._refresh(team)
         return found
 
@@ -151,18 +156,32 @@ class Line:
         return heap[0] if heap else None
 
     def _own(self, team: int) -> _Entry | None:
-        """A team's own candidate: its head."""
-        i = self._next.get(team, 0)
-        queue = self._queues.get(team, ())
-        if i >= len(queue):
+        """A team's own candidate: its head, or who is first within what it is guaranteed."""
+        queue = self._queues.get(team)
+        place = queue.head() if queue is not None else None
+        if queue is None or place is None:
             return None
-        charges = self._costs(team, queue[i])
-        spot = is_spot(queue[i])
-        within = next((charge for charge in charges if not spot and self._books.within(team, charge)), None)
-        if within is not None:
-            return _Entry((WITHIN, 0, came(queue[i]), team), team, team, within)
-        rank = SPOT if spot else BORROWS
-        return _Entry((rank, self._own_share(team), came(queue[i]), team), team, team, next(iter(charges), ()))
+        head, within = queue[place], partial(self._books.within, team)
+        charges = self._costs(team, head)
+        charge = None if is_spot(head) else next(filter(within, charges), None)
+        found = (place, charge) if charge is not None else None
+        if found is None and self._may_pass(team, head):
+            found = queue.first(within)
+        if found is not None:
+            place, charge = found
+            return _Entry((WITHIN, 0, came(queue[place]), team), team, team, place, charge)
+        rank = (SPOT if is_spot(head) else BORROWS, self._own_share(team), came(head), team)
+        return _Entry(rank, team, team, place, next(iter(charges), ()))
+
+    def _may_pass(self, team: int, head: Waiting) -> bool:
+        """Whether others of a team may go before its head, and anything of its guarantee is left for them.
+
+        Nobody passes in a strict line, nor who has waited for too long.
+        """
+        books, strict = self._books, self._books.tree.teams[team].queueing is Queueing.STRICT
+        if strict or self._at - head.pod.created >= AGED_SECONDS:
+            return False
+        return any(books.guaranteed(team, column) for column in range(len(books.tree.columns)))
 
     def _own_share(self, team: int) -> int:
         if self._books.tree.children[team]:
@@ -173,7 +192,7 @@ class Line:
         """A team's candidate as the team's siblings see it."""
         within = best.rank[0] != SPOT and (best.rank[0] == WITHIN or self._books.within(n, best.charge))
         rank = (WITHIN if within else best.rank[0], share(self._books, self._past, n), best.rank[2], n)
-        return _Entry(rank, n, best.team, best.charge)
+        return _Entry(rank, n, best.team, best.place, best.charge)
 
 
 def queues_of(books: Books, waiting: Iterable[Waiting]) -> dict[int, list[Waiting]]:

@@ -5,7 +5,7 @@ waits for more of them, and two cannot wait for each other. A gang that has star
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -104,7 +104,7 @@ def place_together(
     """A place for every one of them, taken off the draft and charged; or why there is none, and all as it was."""
     needs = [need for one in asking for need in one.needs]
     first = asking[0].waiting
-    short = short_of(draft, needs, first.team) if len(asking) > TRIED_AT_ONCE else None
+    short = short_of(draft, Counter(needs), first.team) if len(asking) > TRIED_AT_ONCE else None
     if short is not None:
         need, has, wanted = short
         sentence = f"{_together(gang, asking)}; {need}: {wanted} are wanted, and {has} could be had"
@@ -122,11 +122,13 @@ def place_together(
     return _no_place(draft, _together(gang, asking), first.pod.topology, *best)
 
 
-def could_afford(governor: Governor, asking: Sequence[Asking]) -> bool:
-    """Whether quota may allow a gang; certainly not where this is False. What may cost this or that is not counted."""
-    team = governor.team(asking[0].waiting)
+def could_afford(governor: Governor, wanted_by: Mapping[Need, int], team: int) -> bool:
+    """Whether quota may allow so many pods for each need; certainly not where this is False.
+
+    What may cost this or that is not counted.
+    """
     charges = []
-    for need, pods in Counter(need for one in asking for need in one.needs).items():
+    for need, pods in wanted_by.items():
         options = governor.options(team, need)
         charges += [times(pods, options[0].charge)] if len(options) == 1 else []
     return governor.books.allows(team, total(charges))

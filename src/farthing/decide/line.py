@@ -21,11 +21,11 @@ def in_line(snapshot: Snapshot) -> list[Waiting]:
     queues = {
         team: team_order(found, tree.teams[team].queueing) for team, found in queues_of(books, snapshot.waiting).items()
     }
-    line = Line(books, snapshot.used.past if snapshot.used else (), queues, costs)
+    line = Line(snapshot, books, queues, costs, lambda _: None)
     found = []
     while (head := line.head()) is not None:
         team, waiting = head
         found.append(waiting)
         books.take(team, line.charge())
-        line.advance(team, lambda _: None)
+        line.advance()
     return found

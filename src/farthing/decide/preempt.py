@@ -8,7 +8,7 @@ needs all of its pods all go, or none.
 Nothing is done here. Those who were told to go already count as gone: nobody else is told to go for the same ask.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import merge
@@ -236,14 +236,6 @@ def _told(found: _Victims, at: float) -> Iterator[Preempt]:
             yield Preempt(resident.pod, pod.key, reason, at + notice if notice else None)
 
 
-def _needs(asking: Sequence[Asking]) -> list[Need]:
-    return [need for one in asking for need in one.needs]
-
-
-def _team(asking: Sequence[Asking]) -> str:
-    return asking[0].waiting.team
-
-
 class _Search:
     """The search of one round: every ask finds what those before it left."""
 
@@ -253,6 +245,7 @@ class _Search:
         self.gone: set[Unit] = set()
         self.hopeless: set[object] = set()
         self.looks = LOOKS
+        self._counted: tuple[Sequence[Asking], Counter[Need]] = ((), Counter())
 
     def victims(self, asking: Sequence[Asking], gang: Gang | None) -> _Victims:
         """Who goes for an ask; then it counts as placed. Nobody where it has room, or none can be made."""
@@ -272,13 +265,25 @@ class _Search:
         """Whether an ask finds a place now, which is then taken."""
         self.looks -= 1
         if gang is not None:
-            enough = could_afford(self.governor, asking) and short_of(self.draft, _needs(asking), _team(asking)) is None
+            enough = self._is_enough(asking)
             return enough and isinstance(place_together(self.governor, self.draft, gang, asking), tuple)
         one = asking[0]
         found = find(self.governor, self.draft, one.waiting, one.within)
         if found is not None:
             settle(self.governor, self.draft, one.waiting, found)
         return found is not None
+
+    def _is_enough(self, asking: Sequence[Asking]) -> bool:
+        """Whether a gang may have what all of it needs, looked at as a whole."""
+        first, wanted_by = asking[0].waiting, self._wanted_by(asking)
+        affordable = could_afford(self.governor, wanted_by, self.governor.team(first))
+        return affordable and short_of(self.draft, wanted_by, first.team) is None
+
+    def _wanted_by(self, asking: Sequence[Asking]) -> Counter[Need]:
+        """How many pods of a gang there are for each need; remembered for the gang in question."""
+        if self._counted[0] is not asking:
+            self._counted = asking, Counter(need for one in asking for need in one.needs)
+        return self._counted[1]
 
     def _claimant(self, asking: Sequence[Asking]) -> Claimant:
         first = asking[0]

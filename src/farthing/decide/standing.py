@@ -22,13 +22,14 @@ from farthing.state.teams import Tree
 class Standing:
     """How a pod stands towards a `fleet` and the teams of a `tree`.
 
-    `starts`: it may only start together with its gang. `contends`: it is ready to be placed by itself, and only waits
-    for its turn. `question` is the number of what it asks; None where something of its own says where it may be, or
-    what it holds.
+    `ready`: all is there that it needs in order to be placed. `starts`: it may only start together with its gang; where
+    not, and it is ready, it `contends`: it only waits for its turn. `question` is the number of what it asks; None
+    where something of its own says where it may be, or what it holds.
     """
 
     fleet: Fleet
     tree: Tree | None
+    ready: bool
     starts: bool
     contends: bool
     question: int | None
@@ -38,15 +39,17 @@ def standing(snapshot: Snapshot, governor: Governor | None, waiting: Waiting) ->
     """How a pod stands; remembered with it."""
     known: Standing | None = waiting.memo.get("standing")
     if known is None or known.fleet is not snapshot.fleet or known.tree is not snapshot.tree:
-        starts = starting_gang(waiting) is not None
-        contends = not starts and is_ready(snapshot, governor, waiting)
-        question = _number(snapshot.fleet, waiting) if _is_plain(waiting) else None
-        known = waiting.memo["standing"] = Standing(snapshot.fleet, snapshot.tree, starts, contends, question)
+        known = waiting.memo["standing"] = _standing(snapshot, governor, waiting)
     return known
 
 
-def is_ready(snapshot: Snapshot, governor: Governor | None, waiting: Waiting) -> bool:
-    """Whether all is there that a pod needs in order to be placed."""
+def _standing(snapshot: Snapshot, governor: Governor | None, waiting: Waiting) -> Standing:
+    ready, starts = _is_ready(snapshot, governor, waiting), starting_gang(waiting) is not None
+    question = _number(snapshot.fleet, waiting) if _is_plain(waiting) else None
+    return Standing(snapshot.fleet, snapshot.tree, ready, starts, ready and not starts, question)
+
+
+def _is_ready(snapshot: Snapshot, governor: Governor | None, waiting: Waiting) -> bool:
     ours = tuple(claim for claim in waiting.claims if claim.ours)
     ready = waiting.complete and not under_way(waiting) and any(claim.allocation is None for claim in ours)
     return ready and obstacle(snapshot, governor, waiting, ours) is None

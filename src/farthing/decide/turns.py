@@ -15,7 +15,7 @@ import numpy as np
 
 from farthing.decide.charge import times
 from farthing.decide.draft import Draft
-from farthing.decide.fairness import Line, Passed, queues_of
+from farthing.decide.fairness import Line, queues_of
 from farthing.decide.fit import able, eligible
 from farthing.decide.gang import starting_gang
 from farthing.decide.governed import PASSING
@@ -23,6 +23,7 @@ from farthing.decide.governor import Governor
 from farthing.decide.needs import needs_lacking
 from farthing.decide.nodes import allowed
 from farthing.decide.order import AGED_SECONDS, team_order
+from farthing.decide.queue import Passed
 from farthing.decide.quota import Charge
 from farthing.model.reason import Reason, Why
 from farthing.model.team import Queueing
@@ -51,12 +52,12 @@ class Turns:
 
         Between them those who have no turn, since one like them found no place, or nobody may pass who did not.
         """
-        tree, used = self.governor.books.tree, self.snapshot.used
+        tree = self.governor.books.tree
         queues = {
             team: team_order(found, tree.teams[team].queueing)
             for team, found in queues_of(self.governor.books, ready).items()
         }
-        line = Line(self.governor.books, used.past if used else (), queues, self._costs)
+        line = Line(self.snapshot, self.governor.books, queues, self._costs, self.failed)
         while (head := line.head()) is not None:
             within, charge = line.is_within(), line.charge()
             team, waiting = head
@@ -64,7 +65,7 @@ class Turns:
             reason = self.failed(waiting)
             if reason is not None and reason.why in PASSING:
                 self._wait(team, waiting, charge, draft, within=within)
-            passed = line.advance(team, self.failed)
+            passed = line.advance()
             if reason is not None and self._holds_up(team, waiting, reason):
                 passed = self._tell(waiting, reason, [*(one for one, _ in passed), *line.rest(team)])
             yield passed

@@ -29,7 +29,10 @@ _log = structlog.get_logger(__name__)
 
 TICK_SECONDS: Final = 1.0
 REST_SECONDS: Final = 0.01
-"""Between two turns at least this passes, and at least as long as the last one took: news comes in bursts."""
+"""Between two turns at least this passes: news comes in bursts."""
+
+RESTS: Final = 2
+"""And at least so many times as long as the last one took: planning has a third of a core at most."""
 
 SWEEP_SECONDS: Final = 5.0
 SHOW_SECONDS: Final = 1.0
@@ -91,7 +94,7 @@ class Loop:
         while True:
             await self._news()
             took = self._turn()
-            await asyncio.sleep(min(max(took, REST_SECONDS), TICK_SECONDS))
+            await asyncio.sleep(min(max(RESTS * took, REST_SECONDS), TICK_SECONDS))
 
     async def _news(self) -> None:
         """Wait for something to think about, or for time to pass."""

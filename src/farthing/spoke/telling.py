@@ -19,8 +19,8 @@ TOLD_AT_ONCE: Final = 4
 """Holds being written at the same time. An API server at ease answers hundreds a second of these few; one that is busy
 has better things to do."""
 
-CHANGED, NEW, NUMBERS = range(3)
-"""What goes first: another reason than before, then a first one, then only other numbers."""
+NEW, CHANGED, NUMBERS = range(3)
+"""What goes first: a first reason, then another one than before, then only other numbers."""
 
 
 class Telling:

@@ -1,10 +1,12 @@
 """`farthing teams`: the numbers of the tree, worked by hand."""
 
+from dataclasses import replace
+
 import pytest
 from rich.console import Console
 
 from farthing.cli.judgement import in_line
-from farthing.cli.teams import _show, below, team_rows
+from farthing.cli.teams import FEW, _show, below, down_to, team_rows
 from farthing.model.errors import NotFoundError
 from farthing.model.team import Quota, Team
 
@@ -94,6 +96,20 @@ def test_one_team_is_shown_with_those_below_it(company):
     assert [row.team for row in below(rows, "sales")] == ["sales"]
     with pytest.raises(NotFoundError, match="there is no team nobody; there is audio, research, sales, vision"):
         below(rows, "nobody")
+
+
+def test_only_so_many_levels_are_shown(company):
+    rows = team_rows(company.look())
+    assert [row.team for row in down_to(rows, 1)] == [row.team for row in rows if row.depth <= 1]
+    assert [row.team for row in down_to(below(rows, "research"), 1)] == ["research", "audio", "vision"]
+
+
+def test_of_many_teams_those_are_named_that_are_called_alike(company):
+    rows = [replace(team_rows(company.look())[1], team=f"vision-{i}") for i in range(FEW + 1)]
+    with pytest.raises(NotFoundError, match="there is no team vison-3; there is vision-3"):
+        below(rows, "vison-3")
+    with pytest.raises(NotFoundError, match="there is no team xyz; there are 21, and none is called alike"):
+        below(rows, "xyz")
 
 
 def test_people_see_devices(company, capsys):

@@ -25,7 +25,7 @@ def test_a_gang_that_its_quota_does_not_hold_waits_whole_and_takes_nothing_of_it
     assert placed(effects) == {"one"}
     why = next(e.reason for e in effects if isinstance(e, Hold) and e.pod.key.name == "train-0")
     assert why.why is Why.QUOTA_EXCEEDED
-    assert "4 pods of its gang start together; 3 would find a place, then: 1 (shared): team a has" in why.sentence
+    assert "4 pods of its gang start together; 2 would find a place, then: 1 (shared): team a has" in why.sentence
 
 
 def test_a_gang_waits_its_teams_turn_for_all_of_its_pods():

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 from farthing.decide.cycle import decide
 from farthing.decide.preempt import MOST, preempt
-from farthing.model.cluster import Claim, Owner, Pod
+from farthing.model.cluster import Claim, Key, Owner, Pod
 from farthing.model.gang import Member
 from farthing.model.plan import Place, Seen
 from farthing.model.reason import Reason, Why
 from farthing.state.residents import gangs_of, residents
 from tests.builders import allocated, asking, newer, node, slice_of, world
+from tests.lives import Town
 from tests.teams import quota, team
 
 GIB = 1 << 30
@@ -237,3 +238,16 @@ def test_what_is_lent_comes_back_before_a_team_takes_from_itself():
     teams = team("a", H100=2), team("b", H100=0)
     full = [running("b0", "b", "gpu-0"), running("a0", "a", "gpu-1", created=5.0)]
     assert set(round_of(*fleet(2), *teams, *full, asking("high", "1", "a", priority=9))) == {"b0"}
+
+
+def test_what_was_taken_back_is_not_lent_again_before_it_is_used():
+    """Though somebody of the same team, who asks for more than its guarantee, stands in front."""
+    town = Town(world(*fleet(2), team("a", H100=1), team("b", H100=0), team("c", H100=0)))
+    for i, (name, space, gpu) in enumerate((("b0", "b", "1"), ("c0", "c", "1"), ("c1", "c", "1"), ("big", "a", "2"))):
+        town.submit(*asking(name, gpu, space, created=float(i)))
+    town.at = 60.0
+    town.submit(*asking("small", "1", "a", created=50.0))
+    assert [effect.pod.key.name for effect in town.preempt()] == ["c0"]
+    town.settle()
+    assert town.pod(Key("a", "small")).node
+    assert town.preempt() == ()

@@ -67,5 +67,5 @@ def test_new_numbers_never_keep_anybody_from_being_told_for_the_first_time():
     retold = [replace(one, pod=replace(one.pod, verdict=FULL)) for one in old]
     changed = hold("changed", QUEUED, verdict=FULL)
     found = told(telling, *retold, hold("new"), changed, at=RETELL_SECONDS * 2)
-    assert found[:2] == ["changed", "new"]
+    assert found[:2] == ["new", "changed"]
     assert len(found) == TOLD_AT_ONCE
