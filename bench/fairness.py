@@ -32,7 +32,7 @@ LIFETIME, STEP, LIFETIMES, SETTLED = 3600.0, 120.0, 4, 2
 """Seconds that a pod runs in the mean, and between two plans; for so many lifetimes, and after so many the pool is full."""
 
 WEIGHTS = tuple(1 + n % 4 for n in range(TEAMS))
-WAYS = (("fair", "weighted fair share"), ("static", "fixed quota in proportion"), ("fifo", "first in, first out"))
+WAYS = (("fair", "weighted fair share"), ("static", "fixed quota"), ("fifo", "first in, first out"))
 INSTANTS = (1.0, 1.5, 2.0, 2.25, 2.5, 3.0, 3.5, 4.0)
 
 

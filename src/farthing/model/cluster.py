@@ -409,8 +409,9 @@ class Pod:
 
     @property
     def leaves(self) -> bool:
-        """Whether it was told to go for another."""
-        return self.verdict is not None and self.verdict.why is Why.PREEMPTED and not self.over
+        """Whether it was told to go for another, or is going anyhow."""
+        told = self.verdict is not None and self.verdict.why is Why.PREEMPTED
+        return (told or self.deleting) and not self.over
 
     @property
     def role(self) -> str:

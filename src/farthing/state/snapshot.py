@@ -116,7 +116,8 @@ class Snapshot:
     `stale` are slices whose node is gone. `mix` is what has been asked for lately. `budgets` is what teams may spend,
     None where nobody set any. `under_way` are the pods that budgets look at: those that say how long they run, and all
     where a budget stops work; none where there are no budgets. `tree` are the teams and
-    `used` what they use; None while there is no Team: then nothing is governed. `leaving` were told to go for others.
+    `used` what they use; None while there is no Team: then nothing is governed. `leaving` were told to go for others,
+    or are being deleted.
     """
 
     at: float

@@ -251,3 +251,11 @@ def test_what_was_taken_back_is_not_lent_again_before_it_is_used():
     town.settle()
     assert town.pod(Key("a", "small")).node
     assert town.preempt() == ()
+
+
+def test_who_is_going_anyhow_counts_as_gone_and_nobody_else_goes():
+    """Whoever deleted it; an eviction whose answer got lost, say."""
+    teams = team("a", H100=1), team("b", H100=0)
+    going, claim = running("b0", "b", "gpu-0")
+    full = [(replace(going, deleting=True), claim), running("b1", "b", "gpu-1")]
+    assert round_of(*fleet(2), *teams, *full, asking("mine", "1", "a")) == {}
