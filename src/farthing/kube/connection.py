@@ -24,6 +24,7 @@ from farthing.model.errors import (
     NotFoundError,
     PermanentError,
     TransientError,
+    UnansweredError,
 )
 
 Json = dict[str, Any]
@@ -179,9 +180,9 @@ class Connection:
             self._bearer = await self.credentials.bearer(renew=renew)
         return {"Authorization": f"Bearer {self._bearer}"} if self._bearer else {}
 
-    def _unreachable(self, error: BaseException) -> TransientError:
+    def _unreachable(self, error: BaseException) -> UnansweredError:
         said = str(error) or type(error).__name__
-        return TransientError(f"the API server at {self.server} cannot be reached: {said}; is the cluster running?")
+        return UnansweredError(f"the API server at {self.server} cannot be reached: {said}; is the cluster running?")
 
     @staticmethod
     def _json(content: bytes) -> Json:

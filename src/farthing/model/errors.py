@@ -56,5 +56,9 @@ class TransientError(FarthingError):
         self.retry_after = retry_after
 
 
+class UnansweredError(TransientError):
+    """Nobody answered: whether what was asked for was done is not known."""
+
+
 class PermanentError(FarthingError):
     """Will not work until a person changes something."""

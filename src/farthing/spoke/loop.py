@@ -15,7 +15,7 @@ from farthing.decide.cycle import Decision, decide
 from farthing.decide.preempt import preempt
 from farthing.kube.apply import Applier
 from farthing.kube.watch import Inbox
-from farthing.model.errors import ConflictError, FarthingError, NotFoundError
+from farthing.model.errors import ConflictError, FarthingError, NotFoundError, UnansweredError
 from farthing.model.plan import Effect, Hold, MakeTemplate, Observation, Place, Plan, Preempt, Release, Stop
 from farthing.spoke.events import Events
 from farthing.spoke.metrics import Metrics
@@ -38,6 +38,9 @@ SWEEP_SECONDS: Final = 5.0
 SHOW_SECONDS: Final = 1.0
 AT_ONCE: Final = 48
 """Effects being written at the same time."""
+
+EVICTED_AT_ONCE: Final = 8
+"""Evictions beside them. Each ends a pod that its controller may replace at once: most of the work comes after it."""
 
 PREEMPT_SECONDS: Final = 1.0
 """So often, at most, it is looked at who has to go for those who are stuck."""
@@ -82,6 +85,7 @@ class Loop:
 
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._evictions = asyncio.Semaphore(EVICTED_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._telling = Telling()
         self._failed: dict[object, float] = {}
@@ -183,7 +187,7 @@ class Loop:
         kind = type(effect).__name__
         outcome = "failed"
         try:
-            async with self._slots:
+            async with self._evictions if isinstance(effect, Preempt) else self._slots:
                 with self.metrics.apply.labels(kind).time():
                     for news in await self.applier.apply(effect):
                         self._believe(news, self.clocks.now())
@@ -195,7 +199,7 @@ class Loop:
             _log.debug("overtaken by events", effect=kind, error=str(error))
         except FarthingError as error:
             self._failed[_key(effect)] = self.clocks.steady()
-            if isinstance(effect, Preempt):
+            if isinstance(effect, Preempt) and not isinstance(error, UnansweredError):
                 owner = effect.pod.owner
                 self._unwilling[owner.uid if owner else effect.pod.uid] = self.clocks.steady() + UNWILLING_SECONDS
             _log.warning("not carried out", effect=kind, error=str(error))
