@@ -31,12 +31,15 @@ class Telling:
         self._writing = 0
 
     def news(self, holds: Iterable[Hold], at: float) -> list[Hold]:
-        """The holds to write now: those that say something new, as many as there is room for."""
-        room = TOLD_AT_ONCE - self._writing
-        if room <= 0:
-            return []
-        ranked = ((rank, hold) for hold in holds if (rank := self._rank(hold, at)) is not None)
-        return [hold for _, hold in nsmallest(room, ranked, key=lambda found: found[0])]
+        """The holds to write now: those that say something new, as many as there is room for.
+
+        Pods of a gang are told all at once: while one is being told, the others look as if it were not there.
+        """
+        ranked = [(rank, hold) for hold in holds if (rank := self._rank(hold, at)) is not None]
+        gangs = [hold for _, hold in ranked if hold.pod.gang is not None]
+        alone = (found for found in ranked if found[1].pod.gang is None)
+        room = max(0, TOLD_AT_ONCE - self._writing)
+        return [*gangs, *(hold for _, hold in nsmallest(room, alone, key=lambda found: found[0]))]
 
     def _rank(self, hold: Hold, at: float) -> tuple[int, float] | None:
         """How urgent a hold is, the least first; None where it says nothing new."""

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from farthing.model.gang import Member
 from farthing.model.plan import Hold
 from farthing.model.reason import Reason, Why
 from farthing.spoke.telling import RETELL_SECONDS, TOLD_AT_ONCE, Telling
@@ -69,3 +70,9 @@ def test_new_numbers_never_keep_anybody_from_being_told_for_the_first_time():
     found = told(telling, *retold, hold("new"), changed, at=RETELL_SECONDS * 2)
     assert found[:2] == ["new", "changed"]
     assert len(found) == TOLD_AT_ONCE
+
+
+def test_pods_of_a_gang_are_told_all_at_once():
+    crowd = [hold(f"p{i}") for i in range(TOLD_AT_ONCE + 5)]
+    gang = [replace(one, pod=replace(one.pod, gang=Member("g", "g"))) for one in crowd]
+    assert len(Telling().news([*crowd, *gang], 0.0)) == len(gang) + TOLD_AT_ONCE
