@@ -18,12 +18,12 @@ settings.register_profile("long", max_examples=2000, deadline=None, suppress_hea
 settings.load_profile(os.environ.get("FARTHING_HYPOTHESIS") or ("ci" if os.environ.get("CI") else "dev"))
 
 
-PROGRAMS = ("api", "e2e", "focus", "local", "node", "server", "store")
-"""Folders of tests that start control planes, nodes and databases, and mostly wait for them."""
+PROGRAMS = ("api", "e2e", "focus", "local", "node")
+"""Folders of tests that start control planes and nodes, and mostly wait for them."""
 
 
 class ProgramsApart(LoadScopeScheduling):  # type: ignore[misc]
-    """With several workers (`make test`), one runs what waits for programs, and the others what only thinks beside it.
+    """With several workers (`make test`), one runs what waits for programs, the others what thinks or asks databases.
 
     Two control planes at work at once would wait for each other on a small machine.
     """

@@ -94,7 +94,7 @@ async def test_a_job_that_says_so_starts_together_or_not_at_all(site):
 async def test_a_gang_for_which_there_is_no_room_holds_nothing_and_smaller_ones_pass(site):
     said = {"farthing.dev/gang": "60", "farthing.dev/gpu": "1"}
     await create(site, "batch/v1", "jobs", job("large", 60, said))
-    await all_held(site, 60, "would find a place, then")
+    await all_held(site, 60, "60 are wanted, and")
     await site.submit("small", "8")
     await site.running("small")
 

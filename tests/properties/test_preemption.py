@@ -223,8 +223,12 @@ def test_what_any_team_is_guaranteed_is_there_after_one_round(forest, data):
 @settings(max_examples=400)
 @given(clusters())
 def test_when_a_round_is_carried_out_another_finds_nobody(cluster):
-    """Plan, carry out, plan again: nothing more, where whoever had to go does not come again."""
+    """Plan, carry out, plan again: nothing more, where whoever had to go does not come again.
+
+    Of pods by themselves: a gang that goes may leave more than it went for, of which the next round makes something.
+    """
     devices, teams, asks = cluster
+    asks = [(*ask[:3], 1) for ask in asks]
     town = town_of(devices, teams)
     for number, ask in enumerate(asks):
         town.at += 60.0

@@ -109,6 +109,7 @@ ALLOWED = {
     ("farthing.dev", "teamtrees"): {"create", "patch"},
     ("farthing.dev", "tenancies"): {"list", "create", "patch", "delete"},
     ("farthing.dev", "budgets"): {"get", "list", "watch"},
+    ("farthing.dev", "budgets/status"): {"patch"},
     ("farthing.dev", "pricebooks"): {"get", "list", "watch"},
     ("batch", "jobs"): {"get", "list", "watch"},
     ("events.k8s.io", "events"): {"create"},
