@@ -4,6 +4,7 @@ Same control plane, same fleet, same pods (a quarter of one of 8 GPUs a node), o
 alone, then Farthing is installed and places the same manifests, and then the annotated ones that users write.
 """
 
+import asyncio
 import os
 import re
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from bench.rig import Bound, Rig, annotated, quarter_template, remove_pods, rig, run_pods, with_claim
 
 OTHERS = "load"
+SETTLED = 30.0
+"""Seconds that a spoke is given first: for a while after its start it compiles its kernels beside its work."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ async def measure(nodes: int, pods: int) -> Throughput:
             "/api/v1/namespaces/default", {"metadata": {"labels": {"farthing.dev/managed": "true"}}}
         )
         await r.install()
+        await asyncio.sleep(SETTLED)
         await run_pods(r.connection, [annotated(f"warm-{i}") for i in range(20)])
         await remove_pods(r.connection)
         same = await _run(r, [with_claim(f"same-{i}") for i in range(pods)])
