@@ -26,7 +26,7 @@ from bench.ledger import BOOK, DAYS, START, batches
 from farthing.ledger.interval import DAY, Batch
 from farthing.ledger.period import first_day, period_of
 from farthing.ledger.read_prices import parse_price_book
-from farthing.store.archive import _sha256, archive
+from farthing.store.archive import archive, sha256_of
 from farthing.store.archived import Archived, File, archived_months
 from farthing.store.ask import Question, ask
 from farthing.store.between import between
@@ -181,7 +181,7 @@ def _moved(found: Archived, name: str, period: str, by: dict[str, int | str]) ->
                 group = group.set_column(group.schema.get_field_index(column), column, changed)
             out.write_table(group)
             rows += group.num_rows
-    return File(path.name, path.stat().st_size, rows, _sha256(path))
+    return File(path.name, path.stat().st_size, rows, sha256_of(path))
 
 
 # Measuring --------------------------------------------------------------------------------------------------------

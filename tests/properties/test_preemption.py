@@ -63,6 +63,14 @@ def town_of(devices, teams):
     return Town(world(*nodes, *teams))
 
 
+def arrive(town, number, ask):
+    """A minute later an ask comes, and finds a place or waits."""
+    town.at += 60.0
+    for pod in pods(number, ask, town.at):
+        town.submit(*pod, settle=False)
+    town.settle()
+
+
 def one_round(town):
     """Who has to go, and the books as they were before."""
     here, before = residents(town.world), town.fork.snapshot(town.at)
@@ -75,10 +83,7 @@ def play(town, asks):
     """Let everybody come one after the other; each time, let others go until nobody has to. How many rounds it took."""
     rounds = []
     for number, ask in enumerate(asks):
-        town.at += 60.0
-        for pod in pods(number, ask, town.at):
-            town.submit(*pod, settle=False)
-        town.settle()
+        arrive(town, number, ask)
         count = 0
         while town.preempt():
             count += 1
@@ -103,10 +108,7 @@ def test_nobody_within_its_guarantee_goes_for_another_team(cluster):
     devices, teams, asks = cluster
     town = town_of(devices, teams)
     for number, ask in enumerate(asks):
-        town.at += 60.0
-        for pod in pods(number, ask, town.at):
-            town.submit(*pod, settle=False)
-        town.settle()
+        arrive(town, number, ask)
         effects, books, _ = one_round(town)
         for effect in effects:
             asker = town.world.team_of(town.pod(effect.beneficiary))
@@ -231,10 +233,7 @@ def test_when_a_round_is_carried_out_another_finds_nobody(cluster):
     asks = [(*ask[:3], 1) for ask in asks]
     town = town_of(devices, teams)
     for number, ask in enumerate(asks):
-        town.at += 60.0
-        for pod in pods(number, ask, town.at):
-            town.submit(*pod, settle=False)
-        town.settle()
+        arrive(town, number, ask)
         effects, _, _ = one_round(town)
         for effect in effects:
             town.gone(effect.pod.key)

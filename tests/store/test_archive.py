@@ -148,13 +148,13 @@ def killed_at(ledger, monkeypatch, number, work):
         step()
         keep(path)
 
-    keep = archiving._keep
+    keep = archiving.keep
     engine = ledger.database.engine
     for name in ("before_cursor_execute", "commit"):
         event.listen(engine, name, step)
     try:
         with monkeypatch.context() as patch:
-            patch.setattr(archiving, "_keep", on_disk)
+            patch.setattr(archiving, "keep", on_disk)
             work()
     except KilledError:
         return True
@@ -249,7 +249,7 @@ def test_what_comes_while_a_month_leaves_stays(ledger, tmp_path, monkeypatch):
         if path == tmp_path and not count(ledger, intervals, intervals.c.claim == "f"):
             ledger.ingest(Batch("c", START, 3, START + 50 * DAY, (late,)))
 
-    monkeypatch.setattr(archiving, "_keep", then_news)
+    monkeypatch.setattr(archiving, "keep", then_news)
     with pytest.raises(ConflictError, match="settle first"):
         archive(ledger.database, NOVEMBER, tmp_path)
     ledger.settle()
@@ -299,7 +299,7 @@ def test_nothing_leaves_for_a_file_that_is_not_what_was_written(ledger, tmp_path
             data[len(data) // 2] ^= 1
             path.write_bytes(data)
 
-    monkeypatch.setattr(archiving, "_keep", spoil)
+    monkeypatch.setattr(archiving, "keep", spoil)
     with pytest.raises((PermanentError, OSError)):
         archive(ledger.database, NOVEMBER, tmp_path)
     assert all_of(ledger) == before

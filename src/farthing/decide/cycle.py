@@ -129,7 +129,7 @@ class _Cycle:
 
     def _contends(self, waiting: Waiting) -> bool:
         """Whether it is ready to be placed, and only waits for its turn."""
-        known = standing(self.snapshot, self.governor, waiting)
+        known = self._standing(waiting)
         return known.contends or (known.starts and self._front(waiting) is not None)
 
     def _front(self, waiting: Waiting) -> Waiting | None:

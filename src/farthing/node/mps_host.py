@@ -22,6 +22,7 @@ import typer
 from farthing.logs import LogFormat, configure_logging
 from farthing.model.errors import FarthingError, InvalidError, PermanentError, TransientError
 from farthing.node.mps_daemon import SECONDS, Control, Domain
+from farthing.node.program import run_alone
 from farthing.node.sockets import answers
 
 _log = structlog.get_logger(__name__)
@@ -126,8 +127,4 @@ def mps_host(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(mps_host)
-    except FarthingError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(1)
+    run_alone(mps_host)

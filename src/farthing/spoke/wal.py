@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from farthing.disk import keep
 from farthing.ledger.interval import Batch
 from farthing.model.errors import InvalidError, PermanentError, TransientError
 
@@ -94,7 +95,7 @@ class Wal:
         last = self.segments()[-1:]
         number = int(last[0].stem) + 1 if last else 1
         self._current = _Segment(self._folder / f"{number:012d}{_SUFFIX}")
-        _sync_folder(self._folder)
+        keep(self._folder)
         return self._current
 
     def _take_back(self) -> None:
@@ -137,7 +138,7 @@ class Wal:
                 segment.rename(segment.with_suffix(".damaged"))
             else:
                 segment.unlink()
-            _sync_folder(self._folder)
+            keep(self._folder)
 
     def close(self) -> None:
         with self._mutex:
@@ -158,12 +159,3 @@ def _lock(folder: Path) -> FileIO:
         lock.close()
         raise InvalidError("--ledger-log", f"{folder} is in use by another spoke; each needs its own") from error
     return lock
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the folder's own entries durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -31,6 +31,7 @@ from sqlalchemy import (
     select,
 )
 
+from farthing.disk import keep
 from farthing.ledger.interval import DAY
 from farthing.ledger.period import first_day, last_day
 from farthing.ledger.price import instant_text
@@ -143,15 +144,15 @@ def _write_table(connection: Connection, table: Table, query: Select[Any], place
             for some in found.partitions():
                 out.write_table(_group(table, some))
                 said(f"{table.name} written", rows := rows + len(some), total)
-        _keep(part)
+        keep(part)
         if not same(connection, table, query, parquet.ParquetFile(part, page_checksum_verification=True)):
             raise PermanentError(f"{part}, read back, is not what was written; nothing has left the ledger")
-        digest = _sha256(part)
+        digest = sha256_of(part)
         path = folder / f"{table.name}-{period}-{digest[:12]}.parquet"
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    _keep(folder)
+    keep(folder)
     return File(path.name, path.stat().st_size, rows, digest)
 
 
@@ -181,16 +182,8 @@ def _schema(pa: Any, table: Table) -> Any:
     return pa.schema([(column.name, kind(column)) for column in table.columns])
 
 
-def _keep(path: Path) -> None:
-    """Let a file, or the names in a folder, survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """A file's checksum in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -201,7 +194,7 @@ def check_files(found: Archived, said: Said | None = None) -> None:
         parquet_file(found, table)
         path = found.path(table)
         with files_are_read(path):
-            if _sha256(path) != found.files[table.name].sha256:
+            if sha256_of(path) != found.files[table.name].sha256:
                 raise OSError("its checksum is another")
         if said:
             said("files checked", i + 1, 4)
