@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 
 from farthing.kube.credentials import Credentials, load_credentials
+from farthing.kube.reading import reader
 from farthing.model.errors import (
     ConflictError,
     ExistsError,
@@ -44,7 +45,7 @@ _PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "A
 """Only where one is set does aiohttp look for a proxy: it would ask a thread for every single request."""
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
+_decode = reader()
 
 
 class Connection:
@@ -119,7 +120,7 @@ class Connection:
             asked = {**(params or {}), "limit": str(PAGE), **({"continue": following} if following else {})}
             page = await self.request("GET", path, params=asked)
             yield page
-            following = msgspec.json.decode(page, type=_Page).metadata.following
+            following = _decode_page(page).metadata.following
             if not following:
                 return
 
@@ -207,6 +208,9 @@ class _ListMeta(msgspec.Struct):
 
 class _Page(msgspec.Struct):
     metadata: _ListMeta
+
+
+_decode_page = reader(_Page)
 
 
 class _Status(msgspec.Struct):

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from farthing.kube.connection import Connection
+from farthing.kube.reading import reader
 from farthing.kube.resources import Resource
 from farthing.model.cluster import Key
 from farthing.model.errors import ExpiredError, FarthingError, InvalidError, NotFoundError, TransientError
@@ -55,9 +56,9 @@ class RawList(msgspec.Struct):
     metadata: EventMeta = msgspec.field(default_factory=EventMeta)
 
 
-_decode_event = msgspec.json.Decoder(Event).decode
-_decode_object = msgspec.json.Decoder(_EventObject).decode
-read_list = msgspec.json.Decoder(RawList).decode
+_decode_event = reader(Event)
+_decode_object = reader(_EventObject)
+read_list = reader(RawList)
 
 
 @dataclass
