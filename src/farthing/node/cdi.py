@@ -72,7 +72,7 @@ class Cdi:
             env = dict(entry.split("=", 1) for entry in devices[0]["containerEdits"]["env"])
             namespace, name = env["FARTHING_CLAIM"].split("/")
             return ClaimName(namespace, name, uid)
-        except (OSError, ValueError, LookupError, TypeError, FarthingError):
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, FarthingError):
             return None
 
 

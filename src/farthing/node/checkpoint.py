@@ -68,7 +68,7 @@ class Checkpoint:
             for place, line in _lines(_read(journal)):
                 try:
                     record, boot = _load(line)
-                except (ValueError, KeyError, TypeError, FarthingError):
+                except (ValueError, KeyError, TypeError, AttributeError, RecursionError, FarthingError):
                     corrupt.append(line)
                     _blank(journal, place)
                     continue
@@ -198,7 +198,7 @@ def _dump(record: Record, boot: str) -> bytes:
 
 
 def _load(line: bytes) -> tuple[Record, str]:
-    """A record and its boot. Raises ValueError, KeyError or TypeError for everything that `_dump` did not write."""
+    """A record and its boot. Raises one of many errors for everything that `_dump` did not write."""
     body = json.loads(line)
     if body.pop("checksum") != _checksum(json.dumps(body, sort_keys=True)):
         raise ValueError("the checksum is wrong")

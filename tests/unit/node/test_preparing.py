@@ -203,8 +203,10 @@ async def test_after_a_boot_the_leftovers_of_the_former_are_cleared(rig):
         lambda text: "",
         lambda text: text.replace('"compute": 250', '"compute": 251'),
         lambda text: text.replace('"version": 2', '"version": 3'),
+        lambda _: "7",
+        lambda _: "[" * 100_000,
     ],
-    ids=["cut short", "empty", "changed", "of another version"],
+    ids=["cut short", "empty", "changed", "of another version", "a number", "lists in lists"],
 )
 async def test_a_spoiled_record_is_moved_aside_and_made_anew_from_the_claim(rig, spoil):
     await rig.restart().prepare(rig.give(1))
