@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from farthing.model.errors import FarthingError, TransientError
 from farthing.node.devices import Edits
 from farthing.node.share import ClaimName
@@ -33,12 +35,12 @@ class Cdi:
     def write(self, uid: str, requests: Mapping[str, Edits]) -> None:
         """Write a claim's file, one CDI device for each of its requests. Raises TransientError where it cannot."""
         devices = [{"name": device_name(uid, r), "containerEdits": _edits(e)} for r, e in requests.items()]
-        text = json.dumps({"cdiVersion": VERSION, "kind": KIND, "devices": devices})
+        text = msgspec.json.encode({"cdiVersion": VERSION, "kind": KIND, "devices": devices})
         place = f"{self.folder}/{_PREFIX}{uid}.json"
         partial = f"{self.folder}/.{_PREFIX}{uid}.json.tmp"
         try:
             with open(self._created(partial), "wb", buffering=len(text)) as file:  # noqa: PTH123 -- it is open already
-                file.write(text.encode())
+                file.write(text)
             os.replace(partial, place)  # noqa: PTH105 -- says what it does
         except OSError as error:
             raise TransientError(f"cannot write the CDI file {place}: {error.strerror}") from error

@@ -116,7 +116,7 @@ class Rig:
     def left(self) -> list[str]:
         """What lies on the disk for claims: records, by claim and state, and CDI files."""
         lines = self.journal.read_bytes().splitlines() if self.journal.exists() else []
-        records = [json.loads(line) for line in lines if line.strip()]
+        records = [json.loads(line)["body"]["record"] for line in lines if line.strip()]
         last = {record["claim"]["name"]: record["state"] for record in records}
         return sorted([*map(" ".join, last.items()), *(path.name for path in (self.folder / "cdi").glob("*"))])
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 
@@ -196,23 +197,34 @@ async def test_after_a_boot_the_leftovers_of_the_former_are_cleared(rig):
     assert rig.left() == []
 
 
+def signed(text, old, new):
+    """A journal's line with a change in it that its checksum knows of."""
+    line = text.splitlines()[-1].replace(old, new)
+    body = line[line.index('"body":') + 7 : -1]
+    assert new in body
+    return f'{{"checksum":"{hashlib.sha256(body.encode()).hexdigest()}","body":{body}}}\n'
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
         lambda text: text[:-5],
         lambda text: "",
-        lambda text: text.replace('"compute": 250', '"compute": 251'),
-        lambda text: text.replace('"version": 2', '"version": 3'),
+        lambda text: text.replace('"compute":250', '"compute":251'),
+        lambda text: signed(text, '"version":3', '"version":4'),
+        lambda text: signed(text, '"level":"shared"', '"level":"harder"'),
         lambda _: "7",
         lambda _: "[" * 100_000,
     ],
-    ids=["cut short", "empty", "changed", "of another version", "a number", "lists in lists"],
+    ids=["cut short", "empty", "changed", "of another version", "of another shape", "a number", "lists in lists"],
 )
 async def test_a_spoiled_record_is_moved_aside_and_made_anew_from_the_claim(rig, spoil):
     await rig.restart().prepare(rig.give(1))
-    rig.journal.write_text(spoil(rig.journal.read_text()))
+    spoiled = spoil(rig.journal.read_text())
+    rig.journal.write_text(spoiled)
     driver = rig.restart()
     await driver.unprepare(name(2))
+    assert rig.journal.with_suffix(".corrupt").exists() == bool(spoiled)
     await driver.sweep()
     await driver.prepare(name(1))
     assert rig.left() == ["c1 prepared", f"farthing.dev-gpu_{uid(1)}.json"]
