@@ -3,6 +3,7 @@
 A file is written beside its place and moved there, so that a runtime never reads half of one.
 """
 
+import errno
 import json
 import os
 from collections.abc import Mapping
@@ -39,11 +40,19 @@ class Cdi:
         place = f"{self.folder}/{_PREFIX}{uid}.json"
         partial = f"{self.folder}/.{_PREFIX}{uid}.json.tmp"
         try:
-            with open(self._created(partial), "wb", buffering=len(text)) as file:  # noqa: PTH123 -- it is open already
-                file.write(text)
+            self._fill(partial, text)
             os.replace(partial, place)  # noqa: PTH105 -- says what it does
         except OSError as error:
             raise TransientError(f"cannot write the CDI file {place}: {error.strerror}") from error
+
+    def _fill(self, path: str, text: bytes) -> None:
+        """Make a file of this text, or raise OSError. Three calls of the system: in a burst each would be felt."""
+        file = self._created(path)
+        try:
+            if os.write(file, text) < len(text):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            os.close(file)
 
     def _created(self, path: str) -> int:
         """A file that only root may read, open for writing."""

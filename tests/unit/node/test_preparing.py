@@ -62,7 +62,7 @@ async def ended(work):
         await work
 
 
-@pytest.mark.parametrize("step", range(1, 8))
+@pytest.mark.parametrize("step", range(1, 9))
 @pytest.mark.parametrize(
     ("work", "then"), [("prepare", "prepare"), ("prepare", "unprepare"), ("unprepare", "unprepare")]
 )
@@ -313,8 +313,9 @@ async def test_a_full_disk_is_said_and_leaves_nothing_half(rig, monkeypatch):
     assert rig.left() == []
 
 
-async def test_a_disk_that_is_full_in_the_middle_leaves_nothing_half(rig, monkeypatch):
-    writes = iter([os.write, full])
+@pytest.mark.parametrize("good", [1, 2])
+async def test_a_disk_that_is_full_in_the_middle_leaves_nothing_half(rig, monkeypatch, good):
+    writes = iter([*[os.write] * good, full])
 
     def write(*args):
         return next(writes)(*args)
@@ -325,6 +326,15 @@ async def test_a_disk_that_is_full_in_the_middle_leaves_nothing_half(rig, monkey
             await rig.restart().prepare(rig.give(1))
     assert rig.left() == []
     assert rig.bench.opened == set()
+
+
+async def test_a_cdi_file_that_the_disk_takes_half_of_is_none(rig, monkeypatch):
+    write = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda file, data: write(file, data if b"checksum" in data else data[:10]))
+        with pytest.raises(TransientError, match="cannot write the CDI file .* No space left"):
+            await rig.restart().prepare(rig.give(1))
+    assert rig.left() == []
 
 
 async def test_a_full_disk_does_not_keep_pods_from_ending(rig, monkeypatch):
@@ -362,15 +372,17 @@ async def test_what_the_watch_saw_is_not_asked_for(rig):
     assert (await rig.restart().prepare(claim)).state == "prepared"
 
 
-async def test_a_burst_is_few_writes(rig, monkeypatch):
+async def test_a_burst_is_few_writes_of_records(rig, monkeypatch):
     claims = [rig.give(number, compute=10) for number in range(64)]
     driver = rig.restart()
     writes = []
     write = os.write
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", lambda file, data: writes.append(len(data)) or write(file, data))
+        patch.setattr(os, "write", lambda file, data: writes.append(data) or write(file, data))
         await asyncio.gather(*(driver.prepare(claim) for claim in claims))
-    assert len(writes) <= 2 * (1 + 64 // prepare_module.MOST_AT_ONCE + 1)
+    assert len([data for data in writes if data.startswith(b'{"checksum"')]) <= 2 * (
+        1 + 64 // prepare_module.MOST_AT_ONCE + 1
+    )
     assert len([left for left in rig.left() if left.endswith(" prepared")]) == 64
 
 
