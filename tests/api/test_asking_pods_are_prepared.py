@@ -74,7 +74,10 @@ async def test_what_is_missing_of_a_prepared_pod_is_added(admin: Connection, nam
         {"resourceClaims": [{"name": "farthing", "resourceClaimTemplateName": "farthing-8-shared"}]},
         {"containers": [{**prepared["containers"][0], "resources": {}}]},
     ):
-        assert await admitted(admin, namespace, pod("0.25", spec={**prepared, **missing})) == prepared
+        again = await admitted(admin, namespace, pod("0.25", spec={**prepared, **missing}))
+        assert gates(again) == [GATE]
+        assert template_of(again) == "farthing-0.25-shared"
+        assert again["containers"][0]["resources"]["claims"] == [{"name": "farthing"}]
 
 
 async def test_pods_that_do_not_ask_stay_as_they_are(admin: Connection, namespace: str):
