@@ -39,7 +39,8 @@ _TEMPLATE_NAME: Final = (
     f"{_AMOUNT}.orValue('').matches(r'^{FORMS['profile']}$') ? 'partition' : 'shared')"
     f" + {_MODELS}.optMap(models, '--' + models.lowerAscii().replace('|', '--')).orValue('')"
 )
-"""The name of the template that a pod's ask spells, as CEL. "4x0.5" of "H100|A100", hard: farthing-4x0.5-hard--h100--a100"""
+"""The name of the template that a pod's ask spells, as CEL. For "4x0.5" of "H100|A100", hard, it is
+farthing-4x0.5-hard--h100--a100."""
 
 
 def cel_list(words: Iterable[str]) -> str:

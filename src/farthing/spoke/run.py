@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 COLLECTED_AFTER: Final = 10_000
-"""So many more objects than went, before some are searched for cycles; hardly any form some. What is there for long (modules,
-kernels, the world as it was listed) is frozen, since looking through all of it stops a spoke for 0.2 s."""
+"""So many more objects than went, before some are searched for cycles; hardly any form some. What is there for long
+(modules, kernels, the world as it was listed) is frozen: looking through all of it stops a spoke for 0.2 s."""
 
 
 class SystemClocks:
