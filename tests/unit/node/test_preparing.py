@@ -332,7 +332,7 @@ async def test_a_cdi_file_that_the_disk_takes_half_of_is_none(rig, monkeypatch):
     write = os.write
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", lambda file, data: write(file, data if b"checksum" in data else data[:10]))
-        with pytest.raises(TransientError, match="cannot write the CDI file .* No space left"):
+        with pytest.raises(TransientError, match=r"cannot write the CDI file .* No space left"):
             await rig.restart().prepare(rig.give(1))
     assert rig.left() == []
 
