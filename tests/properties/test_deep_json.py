@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from farthing.kube import reading
 from farthing.kube.reading import DEEPEST, reader, shallow
+from farthing.kube.resources import CLAIMS
+from farthing.kube.watch import Inbox
 
 VALUES = st.recursive(
     st.one_of(st.none(), st.integers(), st.text(alphabet='ab[]{}"\\, ')),
@@ -42,6 +44,19 @@ def test_thousands_of_levels_are_read(begin, end):
     found = reader()(text)
     assert found["name"] == "c"
     assert str(found["deep"]).count(begin[0]) == DEEPEST - 1
+
+
+@pytest.mark.parametrize("levels", [150, 300, 950, 5000])
+def test_what_a_claim_carries_for_other_drivers_is_never_deeper_than_that(levels):
+    """What one decoder can just read, the next one, deeper in the program, could not."""
+    deep = f'{{"opaque": {{"driver": "x", "parameters": {"[" * levels + "]" * levels}}}}}'
+    metadata = '{"namespace": "n", "name": "c", "creationTimestamp": "2026-01-01T00:00:00Z"}'
+    claim = f'{{"metadata": {metadata}, "spec": {{"devices": {{"config": [{deep}]}}}}}}'
+    inbox = Inbox(pytest.fail)
+    inbox.put(CLAIMS, f'{{"type": "ADDED", "object": {claim}}}'.encode())
+    (seen,) = inbox.drain()
+    (entry,) = seen.thing.config
+    assert min(levels, DEEPEST - 10) <= entry.count("[") <= DEEPEST
 
 
 def test_what_is_no_json_is_still_an_error():

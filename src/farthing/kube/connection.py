@@ -136,7 +136,7 @@ class Connection:
     ) -> bytes:
         """One request; the raw answer, within so many seconds. Raises what `errors.py` draws."""
         patience = aiohttp.ClientTimeout(total=seconds, connect=min(seconds, CONNECT_SECONDS))
-        data = body if body is None or isinstance(body, bytes) else _encode(body)
+        data = body if body is None or isinstance(body, bytes) else _encoded(body)
         for attempt in range(2):
             headers = await self._headers(renew=attempt > 0)
             headers["Content-Type"] = content_type
@@ -189,6 +189,14 @@ class Connection:
     def _json(content: bytes) -> Json:
         found: Json = _decode(content)
         return found
+
+
+def _encoded(body: Json | list[Json]) -> bytes:
+    """The body as JSON. Raises InvalidError where it is too deep, such as by what somebody else wrote into it."""
+    try:
+        return _encode(body)
+    except RecursionError as error:
+        raise InvalidError("", "the object is too deep to be written") from error
 
 
 def _kept_alive(address: aiohttp.AddrInfoType) -> socket.socket:

@@ -101,7 +101,7 @@ class Inbox:
             return None
         try:
             return Seen(resource.thing(event.object))
-        except (msgspec.ValidationError, InvalidError, ValueError) as error:
+        except (msgspec.ValidationError, InvalidError, ValueError, RecursionError) as error:
             self.complaint(f"an object under {resource.path} cannot be read and is left out: {error}")
             return None
 
@@ -110,7 +110,7 @@ class Inbox:
         for item in items:
             try:
                 things.append(resource.thing(item))
-            except (msgspec.ValidationError, InvalidError, ValueError) as error:
+            except (msgspec.ValidationError, InvalidError, ValueError, RecursionError) as error:
                 self.complaint(f"an object under {resource.path} cannot be read and is left out: {error}")
         return Listed(resource.kind, tuple(things), version, resource.prefix)
 

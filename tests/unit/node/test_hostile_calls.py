@@ -4,16 +4,11 @@ Each is prepared or refused with one short sentence, the claim beside it in the 
 behind, and nothing is written anywhere else.
 """
 
-import time
-
 import grpc
 import pytest
 
-from farthing.node.health import HealthBoard
-from farthing.node.server import Service
-from farthing.node.sockets import Sockets
 from farthing.node.wire import dra_v1_pb2
-from tests.unit.node.conftest import DRIVER, name, uid
+from tests.unit.node.conftest import DRIVER, call, name, uid
 
 LONG = "x" * 10_000_000
 
@@ -82,40 +77,16 @@ REFUSED = {
 }
 
 
-@pytest.fixture
-async def service(rig, tmp_path_factory):
-    sockets = Sockets(tmp_path_factory.mktemp("k"), DRIVER)
-    found = Service(rig.restart(), HealthBoard(), sockets, print, lambda _: None, lambda *_: None, time.monotonic)
-    await found.start()
-    yield found
-    await found.stop()
-
-
-async def call(service, method, *claims):
-    request, response = (getattr(dra_v1_pb2, f"{method}{kind}") for kind in ("Request", "Response"))
-    async with grpc.aio.insecure_channel(f"unix://{service.sockets.service}") as channel:
-        ask = channel.unary_unary(
-            f"/{dra_v1_pb2.DESCRIPTOR.package}.DRAPlugin/{method}",
-            request_serializer=request.SerializeToString,
-            response_deserializer=response.FromString,
-        )
-        return (await ask(request(claims=claims))).claims
-
-
-def wire(claim):
-    return dra_v1_pb2.Claim(namespace=claim.namespace, name=claim.name, uid=claim.uid)
-
-
 @pytest.mark.parametrize(("change", "sentence"), REFUSED.values(), ids=REFUSED.keys())
 async def test_a_claim_that_makes_no_sense_is_refused_and_costs_its_neighbour_nothing(rig, service, change, sentence):
     bad, good = rig.give(1), rig.give(2, "gpu-1")
     change(rig.claims["c1"])
-    answers = await call(service, "NodePrepareResources", wire(bad), wire(good))
+    answers = await call(service, dra_v1_pb2, "NodePrepareResources", bad, good)
     assert sentence in answers[bad.uid].error
     assert len(answers[bad.uid].error) < 300
     assert answers[bad.uid].error.isprintable()
     assert [device.device_name for device in answers[good.uid].devices] == ["gpu-1"]
-    await call(service, "NodeUnprepareResources", wire(bad), wire(good))
+    await call(service, dra_v1_pb2, "NodeUnprepareResources", bad, good)
     assert rig.left() == []
     assert {path.name for path in rig.folder.iterdir()} <= {"claims", "cdi", "serialize.lock"}
 
@@ -140,7 +111,7 @@ async def test_names_that_are_none_are_asked_for_nowhere(rig, service, namespace
     rig.away = AssertionError("must not be asked")
     bad = dra_v1_pb2.Claim(namespace=namespace, name=called, uid=of)
     for method in ("NodePrepareResources", "NodeUnprepareResources"):
-        answers = await call(service, method, bad, wire(good))
+        answers = await call(service, dra_v1_pb2, method, bad, good)
         assert " is not the " in answers[of].error
         assert len(answers[of].error) < 300
         assert not answers[good.uid].error
@@ -152,7 +123,7 @@ async def test_two_shares_in_a_claim_mean_the_last_which_is_the_planners(rig, se
     config = rig.claims["c1"]["status"]["allocation"]["devices"]["config"]
     own = {"apiVersion": "farthing.dev/v1", "kind": "Share", "isolation": "hard"}
     config.insert(0, {"source": "FromClaim", "opaque": {"driver": DRIVER, "parameters": own}})
-    assert not (await call(service, "NodePrepareResources", wire(claim)))[claim.uid].error
+    assert not (await call(service, dra_v1_pb2, "NodePrepareResources", claim))[claim.uid].error
     assert [share.level for share in service.preparer.hands.checkpoint.get(claim.uid).shares] == ["shared"]
 
 
@@ -161,7 +132,7 @@ async def test_administrators_have_what_says_true_and_nothing_else(rig, service)
     claims = [rig.give(number, compute=600) for number in (1, 2)]
     for number in (1, 2):
         result(adminAccess="false")(rig.claims[f"c{number}"])
-    answers = await call(service, "NodePrepareResources", *map(wire, claims))
+    answers = await call(service, dra_v1_pb2, "NodePrepareResources", *claims)
     assert sum("ShareConflict" in answer.error for answer in answers.values()) == 1
 
 
@@ -172,5 +143,5 @@ async def test_a_call_that_is_no_call_costs_the_next_one_nothing(rig, service):
         for nonsense in (b"\xff" * 100, b"\n\xff\xff\xff\xff\x07", b"x" * 10_000_000):
             with pytest.raises(grpc.RpcError):
                 await ask(nonsense)
-    assert not (await call(service, "NodePrepareResources", wire(claim)))[claim.uid].error
+    assert not (await call(service, dra_v1_pb2, "NodePrepareResources", claim))[claim.uid].error
     assert name(1) == service.preparer.hands.checkpoint.get(claim.uid).claim
