@@ -5,7 +5,7 @@ An interval is one thing however often it is reported: its identity is cluster, 
 report of the latest batch counts. An `end` of None means: still so at the batch's watermark.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, get_args
 
@@ -168,8 +168,7 @@ def check_batch(batch: Batch) -> None:
         _check_interval(f"intervals[{i}]", interval, batch)
     for i, supply in enumerate(batch.supplies):
         _check_times(f"supplies[{i}]", supply, batch)
-        for name in ("node", "model", "commitment"):
-            _text(f"supplies[{i}].{name}", getattr(supply, name), empty=True)
+        _texts(f"supplies[{i}]", supply, ("node", "model", "commitment"), empty=True)
     for i, used in enumerate(batch.used):
         _check_used(f"used[{i}]", used, batch)
     _once("intervals", [interval.id for interval in batch.intervals])
@@ -180,20 +179,23 @@ def _check_interval(path: str, interval: Interval, batch: Batch) -> None:
     _check_times(path, interval, batch)
     if interval.use not in USES:
         raise InvalidError(f"{path}.use", f"{interval.use!r} is no use of a device; expected one of {', '.join(USES)}")
-    for name in ("claim", "team"):
-        _text(f"{path}.{name}", getattr(interval, name), empty=interval.use == "stranded")
-    for name in ("share", "namespace", "node", "model", "isolation", "pod"):
-        _text(f"{path}.{name}", getattr(interval, name), empty=True)
+    _texts(path, interval, ("claim", "team"), empty=interval.use == "stranded")
+    _texts(path, interval, ("share", "namespace", "node", "model", "isolation", "pod"), empty=True)
     if len(interval.owners) > MOST_OWNERS:
         raise InvalidError(f"{path}.owners", f"{len(interval.owners):,} owners; expected at most {MOST_OWNERS}")
     for i, owner in enumerate(interval.owners):
         _text(f"{path}.owners[{i}]", owner, longest=2 * LONGEST_TEXT)
-    if len(interval.tags) > MOST_TAGS:
-        raise InvalidError(f"{path}.tags", f"{len(interval.tags):,} tags; expected at most {MOST_TAGS}")
-    for i, (name, value) in enumerate(interval.tags):
-        _text(f"{path}.tags[{i}].name", name, longest=2 * LONGEST_TEXT)
-        _text(f"{path}.tags[{i}].value", value, empty=True)
-    _once(f"{path}.tags", [name for name, _ in interval.tags])
+    if interval.tags:
+        _check_tags(f"{path}.tags", interval.tags)
+
+
+def _check_tags(path: str, tags: tuple[tuple[str, str], ...]) -> None:
+    if len(tags) > MOST_TAGS:
+        raise InvalidError(path, f"{len(tags):,} tags; expected at most {MOST_TAGS}")
+    for i, (name, value) in enumerate(tags):
+        _text(f"{path}[{i}].name", name, longest=2 * LONGEST_TEXT)
+        _text(f"{path}[{i}].value", value, empty=True)
+    _once(path, [name for name, _ in tags])
 
 
 def _check_used(path: str, used: Used, batch: Batch) -> None:
@@ -225,6 +227,14 @@ def _check_times(path: str, found: Interval | Supply, batch: Batch) -> None:
 def _instant(path: str, at: int) -> None:
     if not 0 <= at < LATEST:
         raise InvalidError(path, f"{at} is no instant; expected whole seconds since 1970")
+
+
+def _texts(path: str, found: Interval | Supply, names: Sequence[str], *, empty: bool) -> None:
+    """Check fields of a record; most are right, so that paths are only spelled for those that look odd."""
+    for name in names:
+        text = getattr(found, name)
+        if not (text or empty) or len(text) > LONGEST_TEXT or not (text.isascii() and text.isprintable()):
+            _text(f"{path}.{name}", text, empty=empty)
 
 
 def _text(path: str, text: str, *, empty: bool = False, longest: int = LONGEST_TEXT) -> None:
