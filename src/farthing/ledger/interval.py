@@ -157,7 +157,7 @@ def days(start: int, end: int) -> range:
 
 def check_batch(batch: Batch) -> None:
     """Refuse what no meter says; InvalidError names the field."""
-    _text("cluster", batch.cluster)
+    check_text("cluster", batch.cluster)
     _instant("epoch", batch.epoch)
     if batch.seq < 1:
         raise InvalidError("seq", f"{batch.seq} is not the number of a batch; expected 1 or more")
@@ -184,7 +184,7 @@ def _check_interval(path: str, interval: Interval, batch: Batch) -> None:
     if len(interval.owners) > MOST_OWNERS:
         raise InvalidError(f"{path}.owners", f"{len(interval.owners):,} owners; expected at most {MOST_OWNERS}")
     for i, owner in enumerate(interval.owners):
-        _text(f"{path}.owners[{i}]", owner, longest=2 * LONGEST_TEXT)
+        check_text(f"{path}.owners[{i}]", owner, longest=2 * LONGEST_TEXT)
     if interval.tags:
         _check_tags(f"{path}.tags", interval.tags)
 
@@ -193,8 +193,8 @@ def _check_tags(path: str, tags: tuple[tuple[str, str], ...]) -> None:
     if len(tags) > MOST_TAGS:
         raise InvalidError(path, f"{len(tags):,} tags; expected at most {MOST_TAGS}")
     for i, (name, value) in enumerate(tags):
-        _text(f"{path}[{i}].name", name, longest=2 * LONGEST_TEXT)
-        _text(f"{path}[{i}].value", value, empty=True)
+        check_text(f"{path}[{i}].name", name, longest=2 * LONGEST_TEXT)
+        check_text(f"{path}[{i}].value", value, empty=True)
     _once(path, [name for name, _ in tags])
 
 
@@ -202,9 +202,9 @@ def _check_used(path: str, used: Used, batch: Batch) -> None:
     if used.cluster != batch.cluster:
         raise InvalidError(f"{path}.cluster", f"{used.cluster!r} in a batch of {batch.cluster!r}")
     _instant(f"{path}.day", used.day * DAY)
-    _text(f"{path}.team", used.team)
-    _text(f"{path}.namespace", used.namespace, empty=True)
-    _text(f"{path}.workload", used.workload, empty=True, longest=2 * LONGEST_TEXT)
+    check_text(f"{path}.team", used.team)
+    check_text(f"{path}.namespace", used.namespace, empty=True)
+    check_text(f"{path}.workload", used.workload, empty=True, longest=2 * LONGEST_TEXT)
     for name in USED_NUMBERS:
         if not 0 <= (number := getattr(used, name)) <= LARGEST_USED:
             raise InvalidError(f"{path}.{name}", f"{number} is no amount; expected 0 to {LARGEST_USED:,}")
@@ -213,7 +213,7 @@ def _check_used(path: str, used: Used, batch: Batch) -> None:
 def _check_times(path: str, found: Interval | Supply, batch: Batch) -> None:
     if found.cluster != batch.cluster:
         raise InvalidError(f"{path}.cluster", f"{found.cluster!r} in a batch of {batch.cluster!r}")
-    _text(f"{path}.device", found.device, longest=2 * LONGEST_TEXT)
+    check_text(f"{path}.device", found.device, longest=2 * LONGEST_TEXT)
     _instant(f"{path}.start", found.start)
     if found.end is not None:
         _instant(f"{path}.end", found.end)
@@ -234,10 +234,11 @@ def _texts(path: str, found: Interval | Supply, names: Sequence[str], *, empty: 
     for name in names:
         text = getattr(found, name)
         if not (text or empty) or len(text) > LONGEST_TEXT or not (text.isascii() and text.isprintable()):
-            _text(f"{path}.{name}", text, empty=empty)
+            check_text(f"{path}.{name}", text, empty=empty)
 
 
-def _text(path: str, text: str, *, empty: bool = False, longest: int = LONGEST_TEXT) -> None:
+def check_text(path: str, text: str, *, empty: bool = False, longest: int = LONGEST_TEXT) -> None:
+    """Refuse what is no name; InvalidError names the field."""
     if not text and not empty:
         raise InvalidError(path, "is empty; expected a name")
     if len(text) > longest or len(text.encode()) > longest:
