@@ -121,7 +121,7 @@ class _Cycle:
         ready = [self._contends(one) for one in waiting]
         yield from in_order(compress(waiting, map(not_, ready)))
         turns = Turns(self.snapshot, self.governor, self._failure, self.behind, self.soon.kept)
-        line = [one for one in compress(waiting, ready) if one.gang is None or self._front(one) in (one, None)]
+        line = [one for one in compress(waiting, ready) if one.gang is None or self._leads(one)]
         yield from turns.each(line, self.draft)
 
     def _standing(self, waiting: Waiting) -> Standing:
@@ -141,6 +141,11 @@ class _Cycle:
             ready = [mate for mate in self.gangs.get(gang.key, ()) if self._standing(mate).ready]
             self.fronts[gang.key] = ready[0] if not gang.begun and starters(gang, ready) else None
         return self.fronts[gang.key]
+
+    def _leads(self, waiting: Waiting) -> bool:
+        """Whether it stands in line itself, and nobody else of its gang does for it."""
+        front = self._front(waiting)
+        return front is None or front is waiting
 
     def _failure(self, waiting: Waiting) -> Reason | None:
         """Why an ask, or one just like it, found no place in this cycle."""
@@ -170,9 +175,10 @@ class _Cycle:
 
     def _open_to(self, uid: str) -> Draft:
         """The draft without what is kept for others."""
-        others = [w for w in self.snapshot.waiting if w.pod.uid in self.kept.keys() - self.placed - {uid}]
-        if not others:
+        uids = self.kept.keys() - self.placed - {uid}
+        if not uids:
             return self.draft
+        others = (waiting for waiting in self.snapshot.waiting if waiting.pod.uid in uids)
         draft = self.draft.copy()
         for waiting in others:
             set_aside(draft, self.kept[waiting.pod.uid], waiting.pod)
@@ -195,7 +201,7 @@ class _Cycle:
                 yield from self.decide(waiting)
                 continue
             if not behind and len(self.stuck) < MOST_STUCK:
-                self._stuck(reason, waiting)
+                self._stuck(reason, [waiting])
             if waiting.pod.verdict is not reason and waiting.pod.verdict != reason:
                 yield Hold(waiting.pod, reason)
 
@@ -224,27 +230,27 @@ class _Cycle:
         taken = set(self.promised)
         behind = next((self.behind[mate.pod.uid] for mate in mates if mate.pod.uid in self.behind), None)
         for mate in mates:
-            ours = tuple(claim for claim in mate.claims if claim.ours)
             reason = behind
             if not self._standing(mate).ready:
                 yield from self._missing_templates(mate.pod)
+                ours = tuple(claim for claim in mate.claims if claim.ours)
                 reason = reason or obstacle(self.snapshot, self.governor, mate, ours)
-            reason = reason or _shared(ours, taken) or self.purse.objection(mate, needs_lacking(mate))
+            lacking = _lacking(mate)
+            reason = reason or _shared(lacking, taken) or self.purse.objection(mate, needs_lacking(mate))
             if reason is not None:
                 yield from _hold(mate.pod, reason)
             elif mate.complete:
                 ready.append(mate)
-                taken.update(claim.key for claim in _lacking(mate))
+                taken.update(claim.key for claim in lacking)
         chosen = starters(gang, ready)
         if not chosen:
             if self.snapshot.at - gang.newest >= GATHER_SECONDS:
                 yield from (effect for mate in ready for effect in _hold(mate.pod, gathering(gang)))
             return
-        asking = tuple(self._asking(mate) for mate in chosen)
-        found = self._all_placed(gang, asking)
+        found = self._all_placed(gang, chosen)
         if isinstance(found, Reason):
             self.apart[gang.key] = found
-            self._stuck(found, asking, gang)
+            self._stuck(found, chosen, gang)
             yield from (effect for mate in ready for effect in _hold(mate.pod, found))
             return
         yield from found
@@ -253,15 +259,20 @@ class _Cycle:
         yield from (effect for mate in later for effect in self._alone(mate))
 
     def _asking(self, waiting: Waiting) -> Asking:
-        needs, within = needs_lacking(waiting), self._within(waiting, held(waiting))
-        affordable = self.purse.affordable(waiting, needs) if waiting.pod.gated else None
+        within, affordable = self._within(waiting, held(waiting)), self._affordable(waiting)
         question = self._question(waiting, within, affordable)
-        return Asking(waiting, needs, _both(within, affordable), question)
+        return Asking(waiting, needs_lacking(waiting), _both(within, affordable), question)
 
-    def _all_placed(self, gang: Gang, asking: tuple[Asking, ...]) -> list[Effect] | Reason:
+    def _affordable(self, waiting: Waiting) -> Bools | None:
+        """The nodes on which a pod may start for all that budgets have left; None where on all."""
+        return self.purse.affordable(waiting, needs_lacking(waiting)) if waiting.pod.gated else None
+
+    def _all_placed(self, gang: Gang, mates: list[Waiting]) -> list[Effect] | Reason:
         """Everybody's effects, or why they cannot all start. Gangs that ask alike fail alike."""
-        question = (gang.nodes, asking[0].waiting.pod.topology, tuple(one.question for one in asking))
+        asked = tuple(self._question(mate, affordable=self._affordable(mate)) for mate in mates)
+        question = (gang.nodes, mates[0].pod.topology, asked)
         if question not in self.failed:
+            asking = tuple(self._asking(mate) for mate in mates)
             found = place_together(self.governor, self.draft, gang, asking)
             if not isinstance(found, Reason):
                 self.homes[gang.key] = gang.nodes | {self.draft.fleet.nodes[place.node].name for place in found}
@@ -294,15 +305,14 @@ class _Cycle:
             yield self._written(waiting, found)
             return
         self.refused[pod.uid] = found
-        self._stuck(found, waiting)
+        self._stuck(found, [waiting])
         yield from (Release(claim, found) for claim in has)
         yield from _hold(pod, found)
 
     def _found(self, waiting: Waiting, has: tuple[Claim, ...]) -> Placement | Reason:
         """Where a pod gets what it lacks, or why nowhere. What found no place is not looked for again for its like."""
         needs, kept = needs_lacking(waiting), self.kept.get(waiting.pod.uid)
-        within = self._within(waiting, has)
-        affordable = self.purse.affordable(waiting, needs) if waiting.pod.gated else None
+        within, affordable = self._within(waiting, has), self._affordable(waiting)
         question = self._question(waiting, within, affordable)
         if question in self.failed:
             return self.failed[question]
@@ -324,11 +334,11 @@ class _Cycle:
                 self.barren.learn(draft, waiting)
         return self.failed[question]
 
-    def _stuck(self, reason: Reason, those: Waiting | tuple[Asking, ...], gang: Gang | None = None) -> None:
+    def _stuck(self, reason: Reason, those: list[Waiting], gang: Gang | None = None) -> None:
         """Note who found no place, and keep for them what others are just leaving."""
         if self.governor is None or reason.why not in PASSING or len(self.stuck) >= MOST_STUCK:
             return
-        asking = (self._asking(those),) if isinstance(those, Waiting) else those
+        asking = tuple(self._asking(one) for one in those)
         self.stuck.append(Stuck(asking, gang))
         self.soon.keep(self.governor, self.draft, asking, gang)
 
@@ -392,7 +402,10 @@ class _Cycle:
 
 def _lacking(waiting: Waiting) -> tuple[Claim, ...]:
     """The claims that it still wants devices for."""
-    return tuple(claim for claim in waiting.claims if claim.ours and claim.allocation is None)
+    if "lacking" not in waiting.memo:
+        waiting.memo["lacking"] = tuple(one for one in waiting.claims if one.ours and one.allocation is None)
+    found: tuple[Claim, ...] = waiting.memo["lacking"]
+    return found
 
 
 def _shared(ours: tuple[Claim, ...], taken: set[Key]) -> Reason | None:

@@ -73,13 +73,13 @@ def starters(gang: Gang, ready: Sequence[Waiting]) -> list[Waiting]:
 
     A gang that was let go once takes whoever has come in the place of others: it does not wait for all of them.
     """
-    lacking, found = gang.lacking, []
+    lacking, found = dict(gang.lacking), []
     for waiting in ready:
         role = waiting.pod.role
-        if lacking[role] > 0:
+        if lacking.get(role, 0) > 0:
             lacking[role] -= 1
             found.append(waiting)
-    return found if gang.begun or not lacking.total() else []
+    return found if gang.begun or not any(lacking.values()) else []
 
 
 def gathering(gang: Gang) -> Reason:
