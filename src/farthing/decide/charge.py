@@ -73,6 +73,22 @@ def total(charges: list[Charge]) -> Charge:
     return tuple(sorted(found.items()))
 
 
+def together(ways: Counter[tuple[Charge, ...]]) -> tuple[Charge, ...]:
+    """What several asks may cost at once, given how many of them may be charged in which ways.
+
+    As many ways as the first has: the others are charged to the same class where they can be. None where one has none.
+    """
+    if not ways or not all(ways):
+        return ()
+    many = [tuple(times(count, charge) for charge in way) for way, count in ways.items()]
+    return tuple(total([_of_class(charge, way) for way in many]) for charge in many[0]) if many[1:] else many[0]
+
+
+def _of_class(like: Charge, way: tuple[Charge, ...]) -> Charge:
+    """The charge of the class that another is of, or else the first."""
+    return next((charge for charge in way if charge[0][0] == like[0][0]), way[0])
+
+
 def charge_of(fleet: Fleet, tree: Tree, needs: tuple[Need, ...], devices: tuple[tuple[int, ...], ...]) -> Charge:
     """What needs take on these devices."""
     charges = []

@@ -9,6 +9,7 @@
 7. place what fits and its team can pay, taking it off what is left, and hold the rest with the reason; gangs go whole
 """
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,9 +21,19 @@ import numpy as np
 
 from farthing.decide.barren import Barren
 from farthing.decide.budget import Purse
+from farthing.decide.charge import together
 from farthing.decide.domains import near
 from farthing.decide.draft import Draft
-from farthing.decide.gang import GATHER_SECONDS, Asking, by_gang, gathering, place_together, starters, starting_gang
+from farthing.decide.gang import (
+    GATHER_SECONDS,
+    Asking,
+    by_gang,
+    gathering,
+    of_several_teams,
+    place_together,
+    starters,
+    starting_gang,
+)
 from farthing.decide.governed import OF_QUOTA, PASSING, find, refusal, settle
 from farthing.decide.governor import Governor
 from farthing.decide.grant import grant
@@ -33,6 +44,7 @@ from farthing.decide.obstacle import obstacle
 from farthing.decide.order import in_order, under_way
 from farthing.decide.place import Placement
 from farthing.decide.queue import Passed
+from farthing.decide.quota import Charge
 from farthing.decide.release import held, node_of, releases
 from farthing.decide.soon import Soon
 from farthing.decide.standing import Standing, asked, standing
@@ -103,7 +115,8 @@ class _Cycle:
         self.placed: set[str] = set()
         self.sent: set[str] = set()
         self.gangs: dict[Key, list[Waiting]] = {}
-        self.fronts: dict[Key, Waiting | None] = {}
+        self.companies: dict[Key, list[Waiting]] = {}
+        self.bills: dict[Key, tuple[Charge, ...]] = {}
         self.apart: dict[Key, Reason] = {}
         self.homes: dict[Key, frozenset[str]] = {}
         self.governor = Governor.of(snapshot)
@@ -120,7 +133,7 @@ class _Cycle:
             return
         ready = [self._contends(one) for one in waiting]
         yield from in_order(compress(waiting, map(not_, ready)))
-        turns = Turns(self.snapshot, self.governor, self._failure, self.behind, self.soon.kept)
+        turns = Turns(self.snapshot, self.governor, self._failure, self._costs, self.behind, self.soon.kept)
         line = [one for one in compress(waiting, ready) if one.gang is None or self._leads(one)]
         yield from turns.each(line, self.draft)
 
@@ -135,12 +148,24 @@ class _Cycle:
     def _front(self, waiting: Waiting) -> Waiting | None:
         """Who stands in line for all of a pod's gang; None where too few are ready, or it goes first anyhow."""
         gang = starting_gang(waiting)
-        if gang is None:
-            return None
-        if gang.key not in self.fronts:
+        company = self._company(gang) if gang is not None else None
+        return company[0] if company else None
+
+    def _company(self, gang: Gang) -> list[Waiting]:
+        """Those of a gang who would start together; nobody where too few are ready, or it goes first anyhow."""
+        if gang.key not in self.companies:
             ready = [mate for mate in self.gangs.get(gang.key, ()) if self._standing(mate).ready]
-            self.fronts[gang.key] = ready[0] if not gang.begun and starters(gang, ready) else None
-        return self.fronts[gang.key]
+            self.companies[gang.key] = starters(gang, ready) if not gang.begun else []
+        return self.companies[gang.key]
+
+    def _costs(self, waiting: Waiting) -> tuple[Charge, ...]:
+        """What an ask may cost; one that stands for a gang, what all of it may."""
+        gang = starting_gang(waiting)
+        if gang is None:
+            return self._standing(waiting).charges
+        if gang.key not in self.bills:
+            self.bills[gang.key] = together(Counter(self._standing(mate).charges for mate in self._company(gang)))
+        return self.bills[gang.key]
 
     def _leads(self, waiting: Waiting) -> bool:
         """Whether it stands in line itself, and nobody else of its gang does for it."""
@@ -229,8 +254,9 @@ class _Cycle:
         ready: list[Waiting] = []
         taken = set(self.promised)
         behind = next((self.behind[mate.pod.uid] for mate in mates if mate.pod.uid in self.behind), None)
+        apart = of_several_teams(gang, mates)
         for mate in mates:
-            reason = behind
+            reason = apart or behind
             if not self._standing(mate).ready:
                 yield from self._missing_templates(mate.pod)
                 ours = tuple(claim for claim in mate.claims if claim.ours)

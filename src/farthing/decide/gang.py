@@ -82,6 +82,16 @@ def starters(gang: Gang, ready: Sequence[Waiting]) -> list[Waiting]:
     return found if gang.begun or not any(lacking.values()) else []
 
 
+def of_several_teams(gang: Gang, mates: Iterable[Waiting]) -> Reason | None:
+    """Pods that start together are paid for together: why those of several teams do not; None where they are of one."""
+    teams = sorted({mate.team for mate in mates})
+    if len(teams) < 2:
+        return None
+    listed = f"{', '.join(teams[:-1])} and {teams[-1]}"
+    sentence = f"pods that start together are of one team; those of {gang.name} are of {listed}"
+    return Reason(Why.UNSUPPORTED, sentence)
+
+
 def gathering(gang: Gang) -> Reason:
     """Why a gang waits whose pods are not all there."""
     if gang.unseen:

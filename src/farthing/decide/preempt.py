@@ -15,7 +15,7 @@ from heapq import merge
 from itertools import islice
 from typing import Final
 
-from farthing.decide.charge import charge_of_allocation, times, total
+from farthing.decide.charge import charge_of_allocation, together, total
 from farthing.decide.cycle import Decision, Stuck
 from farthing.decide.domains import short_of
 from farthing.decide.draft import Draft
@@ -288,8 +288,8 @@ class _Search:
     def _claimant(self, asking: Sequence[Asking]) -> Claimant:
         first = asking[0]
         team = self.governor.team(first.waiting)
-        charges = self.governor.charges(team, first.needs)
-        return Claimant(first.waiting.pod, team, tuple(times(len(asking), charge) for charge in charges))
+        charges = together(Counter(self.governor.charges(team, one.needs) for one in asking))
+        return Claimant(first.waiting.pod, team, charges)
 
     def _fewest(self, asking: Sequence[Asking], gang: Gang | None) -> list[tuple[Unit, str]] | None:
         """As few as will do: one by itself, or those who cost least until it fits, less whoever need not go.

@@ -259,3 +259,21 @@ def test_who_is_going_anyhow_counts_as_gone_and_nobody_else_goes():
     going, claim = running("b0", "b", "gpu-0")
     full = [(replace(going, deleting=True), claim), running("b1", "b", "gpu-1")]
     assert round_of(*fleet(2), *teams, *full, asking("mine", "1", "a")) == {}
+
+
+def test_a_gang_of_unlike_pods_takes_back_what_all_of_it_is_guaranteed():
+    teams = team("a", H100=5), team("b", H100=0)
+    full = [running(f"b{i}", "b", f"gpu-{i}") for i in range(5)]
+    said = Member("id-g", "Job/g", size=(3, 3))
+    mates = [asking(f"a{i}", gpu, "a", gang=said, owner=JOB) for i, gpu in enumerate(("3", "1", "1"))]
+    found = round_of(*fleet(5), *teams, *full, *mates)
+    assert set(found) == {f"b{i}" for i in range(5)}
+    assert "takes back what it is guaranteed" in str(found["b0"].reason)
+
+
+def test_a_gang_that_asks_for_more_than_is_guaranteed_takes_nothing_back_for_its_smallest_pod():
+    teams = team("a", H100=1), team("b", H100=0)
+    full = [running(f"b{i}", "b", f"gpu-{i}") for i in range(5)]
+    said = Member("id-g", "Job/g", size=(2, 2))
+    mates = [asking(f"a{i}", gpu, "a", gang=said, owner=JOB) for i, gpu in enumerate(("1", "4"))]
+    assert round_of(*fleet(5), *teams, *full, *mates) == {}
