@@ -67,6 +67,8 @@ def times(count: int, charge: Charge) -> Charge:
 
 def total(charges: list[Charge]) -> Charge:
     """Several charges as one."""
+    if len(charges) == 1:
+        return charges[0]
     found: Counter[int] = Counter()
     for charge in charges:
         found.update(dict(charge))
@@ -95,7 +97,7 @@ def charge_of(fleet: Fleet, tree: Tree, needs: tuple[Need, ...], devices: tuple[
     for need, chosen in zip(needs, devices, strict=True):
         each = _each(fleet, tree, need)
         charges += [each[device] for device in chosen]
-    return charges[0] if len(charges) == 1 else total(charges)
+    return total(charges)
 
 
 def _each(fleet: Fleet, tree: Tree, need: Need) -> "_Charges":
