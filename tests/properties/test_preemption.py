@@ -136,7 +136,8 @@ def test_what_is_guaranteed_is_there_after_one_round(cluster):
     town.settle()
     books = Books.of(town.fork.snapshot(town.at))
     waits = Counter(w.team for w in town.fork.snapshot(town.at).waiting if w.gang is None and w.pod.qos != "spot")
-    within = {name: min(count, books.guaranteed(books.tree.at(name), 0) // 1000) for name, count in waits.items()}
+    left = {name: books.guaranteed(books.tree.at(name), 0) // 1000 for name in waits}
+    within = {name: min(waits[name], left[name]) for name in waits if left[name]}
     used = {name: books.usage[books.tree.at(name)][0] for name in within}
     town.preempt()
     town.settle()

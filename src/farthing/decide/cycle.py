@@ -273,7 +273,7 @@ class _Cycle:
             if self.snapshot.at - gang.newest >= GATHER_SECONDS:
                 yield from (effect for mate in ready for effect in _hold(mate.pod, gathering(gang)))
             return
-        found = self._all_placed(gang, chosen)
+        found = self.purse.objection_to_all(chosen) or self._all_placed(gang, chosen)
         if isinstance(found, Reason):
             self.apart[gang.key] = found
             self._stuck(found, chosen, gang)
