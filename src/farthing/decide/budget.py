@@ -255,8 +255,8 @@ def _short(account: _Account, cost: float, seconds: float, least: str, who: str 
     )
     return (
         f"{_name(allowance)}: {who} would cost {least}{allowance.amount(int(cost))} for as much of its hint as falls "
-        f"into the period, {_hours(seconds)}, and {allowance.amount(allowance.left)} of {allowance.amount(allowance.limit)} "
-        f"are left{promised}; it resets on {allowance.until()}"
+        f"into the period, {_hours(seconds)}, and {allowance.amount(allowance.left)} of "
+        f"{allowance.amount(allowance.limit)} are left{promised}; it resets on {allowance.until()}"
     )
 
 
