@@ -67,6 +67,19 @@ async def test_a_planted_template_behind_our_claim_is_replaced(admin: Connection
     assert template_of(await admitted(admin, namespace, pod("0.25", spec=planted))) == "farthing-0.25-shared"
 
 
+async def test_what_is_missing_of_a_prepared_pod_is_added(admin: Connection, namespace: str):
+    prepared = await admitted(admin, namespace, pod("0.25"))
+    for missing in (
+        {"schedulingGates": []},
+        {"resourceClaims": [{"name": "farthing", "resourceClaimTemplateName": "farthing-8-shared"}]},
+        {"containers": [{**prepared["containers"][0], "resources": {}}]},
+    ):
+        again = await admitted(admin, namespace, pod("0.25", spec={**prepared, **missing}))
+        assert gates(again) == [GATE]
+        assert template_of(again) == "farthing-0.25-shared"
+        assert again["containers"][0]["resources"]["claims"] == [{"name": "farthing"}]
+
+
 async def test_pods_that_do_not_ask_stay_as_they_are(admin: Connection, namespace: str):
     spec = await admitted(admin, namespace, pod(limits={"nvidia.com/gpu": "2"}))
     assert gates(spec) == []

@@ -31,6 +31,18 @@ _OF_GANGS: Final = (
 )  # fmt: skip
 
 
+_AMOUNT, _MODELS, _ISOLATION = (
+    f"object.metadata.?annotations[?'{key}']" for key in (ask.GPU, ask.GPU_MODEL, ask.ISOLATION)
+)
+_TEMPLATE_NAME: Final = (
+    f"'{ask.TEMPLATE_PREFIX}' + {_AMOUNT}.orValue('').lowerAscii().replace('+', '.plus-') + '-' + {_ISOLATION}.orValue("
+    f"{_AMOUNT}.orValue('').matches(r'^{FORMS['profile']}$') ? 'partition' : 'shared')"
+    f" + {_MODELS}.optMap(models, '--' + models.lowerAscii().replace('|', '--')).orValue('')"
+)
+"""The name of the template that a pod's ask spells, as CEL. For "4x0.5" of "H100|A100", hard, it is
+farthing-4x0.5-hard--h100--a100."""
+
+
 def cel_list(words: Iterable[str]) -> str:
     """Words as a CEL list."""
     return "[" + ", ".join(f"'{word}'" for word in words) + "]"
@@ -60,6 +72,7 @@ def _words() -> dict[str, str]:
         if "'" in word or "\n" in word:
             raise ValueError(f"{name} holds a quote or a line break, which would end the CEL text it stands in: {word}")
     return words | {
+        "TEMPLATE_NAME": _TEMPLATE_NAME,
         "ANNOTATIONS": cel_list(ANNOTATIONS),
         "ISOLATIONS": cel_list(ISOLATIONS),
         "MOVES": cel_list(MOVES),

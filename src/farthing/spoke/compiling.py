@@ -7,6 +7,7 @@ where it cannot be had, numpy gives the same plans.
 
 import asyncio
 import contextlib
+import gc
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from typing import Final
@@ -33,6 +34,7 @@ async def use_compiled(metrics: Metrics) -> None:
     except Exception:  # noqa: BLE001 -- whatever numba says: numpy plans the same
         _log.warning("compiled kernels cannot be used; plans are made without them", exc_info=True)
         return
+    gc.freeze()
     metrics.compiled.set(1)
     _log.info("plans are made with compiled kernels")
 

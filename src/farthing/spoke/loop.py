@@ -31,8 +31,8 @@ TICK_SECONDS: Final = 1.0
 REST_SECONDS: Final = 0.01
 """Between two turns at least this passes: news comes in bursts."""
 
-RESTS: Final = 2
-"""And at least so many times as long as the last one took: planning has a third of a core at most."""
+RESTS: Final = 4
+"""And at least so many times as long as the last one took: planning has a fifth of a core at most."""
 
 SWEEP_SECONDS: Final = 5.0
 SHOW_SECONDS: Final = 1.0

@@ -7,6 +7,7 @@ see enters a decision.
 import asyncio
 import contextlib
 import datetime as dt
+import gc
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from prometheus_client import start_http_server
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
+COLLECTED_AFTER: Final = 10_000
+"""So many more objects than went, before some are searched for cycles; hardly any form some. What is there for long
+(modules, kernels, the world as it was listed) is frozen: looking through all of it stops a spoke for 0.2 s."""
+
 
 class SystemClocks:
     """The machine's clocks. `now` is the wall clock of the start, carried on by the steady one, so it never jumps."""
@@ -69,6 +74,7 @@ async def run(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    gc.set_threshold(COLLECTED_AFTER)
     metrics = Metrics()
     if settings.metrics_port:
         start_http_server(settings.metrics_port, settings.metrics_host, registry=metrics.registry)
@@ -111,6 +117,7 @@ async def _one_term(settings: Settings, metrics: Metrics, stop: asyncio.Event) -
         done, _ = await asyncio.wait([*tasks, ending], return_when=asyncio.FIRST_COMPLETED)
         ending.cancel()
         metrics.leading.set(0)
+        gc.unfreeze()
         if stop.is_set():
             with contextlib.suppress(FarthingError):
                 await lease.give_up()
@@ -174,6 +181,7 @@ async def _lead(
     await lease.held.wait()
     await remembering.recall()
     loop.metrics.leading.set(1)
+    gc.freeze()
     runs = (loop.run(), remembering.run(), *(one.run() for one in always), *(begin() for begin in besides))
     work = [asyncio.create_task(one) for one in runs]
     try:
