@@ -1,5 +1,7 @@
 """What the mutating policies make of a pod that asks."""
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -69,11 +71,12 @@ async def test_a_planted_template_behind_our_claim_is_replaced(admin: Connection
 
 async def test_what_is_missing_of_a_prepared_pod_is_added(admin: Connection, namespace: str):
     prepared = await admitted(admin, namespace, pod("0.25"))
-    for missing in (
+    changes: list[dict[str, Any]] = [
         {"schedulingGates": []},
         {"resourceClaims": [{"name": "farthing", "resourceClaimTemplateName": "farthing-8-shared"}]},
         {"containers": [{**prepared["containers"][0], "resources": {}}]},
-    ):
+    ]
+    for missing in changes:
         again = await admitted(admin, namespace, pod("0.25", spec={**prepared, **missing}))
         assert gates(again) == [GATE]
         assert template_of(again) == "farthing-0.25-shared"

@@ -318,10 +318,11 @@ class _Search:
                     return [(unit, rule)]
         most = max(MOST, MOST_EACH * len(asking))
         chosen = self._enough(claimant, enough, most)
-        if chosen is not None and (found := self._kept(claimant, chosen, enough, fits)) is not None:
-            return found
-        exact = self._enough(claimant, fits, most) if gang is not None else None
-        return self._kept(claimant, exact, fits, fits) if exact is not None else None
+        if chosen is None:
+            return None
+        found = self._kept(claimant, chosen, enough, fits)
+        exact = self._enough(claimant, fits, most) if found is None and gang is not None else None
+        return self._kept(claimant, exact, fits, fits) if exact is not None else found
 
     def _kept(
         self, claimant: Claimant, chosen: list[tuple[Unit, str]], enough: Fits, fits: Fits

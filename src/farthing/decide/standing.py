@@ -24,8 +24,8 @@ class Standing:
     """How a pod stands towards a `fleet` and the teams of a `tree`.
 
     `ready`: all is there that it needs in order to be placed. `starts`: it may only start together with its gang; where
-    not, and it is ready, it `contends`: it only waits for its turn. `charges` are what it may cost. `question` is the
-    number of what it asks; None where something of its own says where it may be, or what it holds.
+    not, and it is ready, it `contends`: it only waits for its turn. `charges` are what it may then cost. `question` is
+    the number of what it asks; None where something of its own says where it may be, or what it holds.
     """
 
     fleet: Fleet
@@ -48,7 +48,7 @@ def standing(snapshot: Snapshot, governor: Governor | None, waiting: Waiting) ->
 def _standing(snapshot: Snapshot, governor: Governor | None, waiting: Waiting) -> Standing:
     ready, starts = _is_ready(snapshot, governor, waiting), starting_gang(waiting) is not None
     question = _number(snapshot.fleet, waiting) if _is_plain(waiting) else None
-    charges = governor.charges(governor.team(waiting), needs_lacking(waiting)) if governor is not None else ()
+    charges = governor.charges(governor.team(waiting), needs_lacking(waiting)) if governor is not None and ready else ()
     return Standing(snapshot.fleet, snapshot.tree, ready, starts, ready and not starts, charges, question)
 
 
