@@ -41,7 +41,7 @@ START = day_of("2026-06-01") * DAY
 DAYS = 30
 A_BATCH = 1000
 TAKEN_IN = 2000
-"""Devices at most whose intervals go through `ingest`: what it takes does not depend on how many there are."""
+"""Devices at most whose intervals go through `ingest`. Each has pages of its own, so more devices take somewhat longer."""
 GIB = 1 << 30
 SLOTS = ((250, 20), (250, 20), (500, 40))
 BOOK = {

@@ -1,7 +1,5 @@
 """What the mutating policies make of a pod that asks."""
 
-from typing import Any
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -9,7 +7,7 @@ from hypothesis import strategies as st
 from farthing.kube.connection import Connection
 from farthing.model.ask import FORMS, GPU, GPU_MODEL, ISOLATION, ISOLATIONS, ask_of_template, parse_ask, template_name
 from farthing.model.cluster import GATE
-from tests.api.objects import WORKLOADS, admitted, eventually, gates, pod, pods, template_of, workload
+from tests.api.objects import WORKLOADS, Json, admitted, eventually, gates, pod, pods, template_of, workload
 
 pytestmark = pytest.mark.cluster
 
@@ -71,12 +69,12 @@ async def test_a_planted_template_behind_our_claim_is_replaced(admin: Connection
 
 async def test_what_is_missing_of_a_prepared_pod_is_added(admin: Connection, namespace: str):
     prepared = await admitted(admin, namespace, pod("0.25"))
-    changes: list[dict[str, Any]] = [
+    lacking: list[Json] = [
         {"schedulingGates": []},
         {"resourceClaims": [{"name": "farthing", "resourceClaimTemplateName": "farthing-8-shared"}]},
         {"containers": [{**prepared["containers"][0], "resources": {}}]},
     ]
-    for missing in changes:
+    for missing in lacking:
         again = await admitted(admin, namespace, pod("0.25", spec={**prepared, **missing}))
         assert gates(again) == [GATE]
         assert template_of(again) == "farthing-0.25-shared"

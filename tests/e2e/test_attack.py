@@ -11,6 +11,7 @@ from farthing.model.errors import FarthingError, NotFoundError
 from tests.e2e.conftest import LEASE_SECONDS, Spoke, condition, eventually, everybody_has_an_answer, results
 
 CLAIMS = "/apis/resource.k8s.io/v1"
+_REQUEST = '{"name": "gpu", "exactly": {"deviceClassName": "gpu.farthing.dev"}}'
 
 
 async def test_a_flood_gets_answers_and_its_namespace_can_be_deleted_in_the_middle(site):
@@ -62,6 +63,18 @@ async def test_nobody_plants_a_template_under_a_name_that_spells_an_ask(site):
     spec = {"devices": {"requests": [{"name": "gpu", "exactly": exactly}]}}
     with pytest.raises(FarthingError, match="kept for the templates that Farthing makes"):
         await site.connection.create(templates, {"metadata": {"name": "farthing-0.25-shared"}, "spec": {"spec": spec}})
+
+
+async def test_a_claim_of_thousands_of_lists_holds_up_nobody(site):
+    """Kubernetes lets it through for other drivers, and decoders of Python go as deep as its stack."""
+    opaque = f'{{"driver": "gpu.example.com", "parameters": {{"x": {"[" * 4900 + "]" * 4900}}}}}'
+    spec = f'{{"devices": {{"requests": [{_REQUEST}], "config": [{{"opaque": {opaque}}}]}}}}'
+    body = f'{{"metadata": {{"name": "deep"}}, "spec": {spec}}}'
+    path = f"{CLAIMS}/namespaces/{site.namespace}/resourceclaims"
+    await site.connection.create(path, body.encode())
+    await site.submit("after", "0.25")
+    await site.running("after")
+    await site.connection.delete(f"{path}/deep")
 
 
 async def test_hands_in_the_works_are_undone(site):

@@ -27,7 +27,13 @@ def test_costs_by_team_are_the_books(get, month):
     assert Decimal(found["total"]) * 10**6 == sum(by_kind(month, "2026-11").values())
     assert found["currency"] == "GBP"
     assert found["books"] == [
-        {"cluster": "c", "settled_through": "2026-12-01", "heard_until": "2026-12-02T00:00:00Z", "missing_batches": 0}
+        {
+            "cluster": "c",
+            "settled_through": "2026-12-01",
+            "heard_until": "2026-12-02T00:00:00Z",
+            "missing_batches": 0,
+            "retired_from": None,
+        }
     ]
 
 

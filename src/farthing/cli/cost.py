@@ -73,12 +73,16 @@ class CostRow:
 
 @dataclass(frozen=True)
 class BooksRow:
-    """How far a cluster's books go; `missing_batches` have not arrived although later ones have."""
+    """How far a cluster's books go; `missing_batches` have not arrived although later ones have.
+
+    `retired_from` is the instant from which on nothing is expected of it; empty for most.
+    """
 
     cluster: str
     settled_through: str
     heard_until: str
     missing_batches: int
+    retired_from: str
 
 
 @dataclass(frozen=True)
@@ -211,7 +215,8 @@ def _in_time(costs: "Sequence[Cost]", by: tuple[str, ...]) -> "Sequence[Cost]":
 def _books(found: "Standing") -> BooksRow:
     through = day_text(found.settled_day) if found.settled_day >= 0 else ""
     heard = datetime.fromtimestamp(found.watermark, UTC).isoformat() if found.watermark else ""
-    return BooksRow(found.cluster, through, heard, found.missing)
+    retired = "" if found.retired is None else datetime.fromtimestamp(found.retired, UTC).isoformat()
+    return BooksRow(found.cluster, through, heard, found.missing, retired)
 
 
 def _problems(answer: "Answer") -> list[str]:
@@ -260,7 +265,12 @@ def _show(found: CostReport) -> None:
     out.print(f"\n{format_money(total)} {found.currency} from {found.since} to {found.until}, in UTC", style="bold")
     for books in found.books:
         settled = f"settled through {books.settled_through}" if books.settled_through else "nothing settled yet"
-        out.print(f"{books.cluster}: {settled}, heard until {books.heard_until or 'never'}", style="dim")
+        heard = (
+            f"retired from {books.retired_from}"
+            if books.retired_from
+            else f"heard until {books.heard_until or 'never'}"
+        )
+        out.print(f"{books.cluster}: {settled}, {heard}", style="dim")
     for problem in found.problems:
         out.print(Text(problem, "yellow"))
 

@@ -1,4 +1,4 @@
-"""`farthing ledger`: keeping the books: prices, budgets, rules, settling, closing and archiving months."""
+"""`farthing ledger`: keeping the books: prices, budgets, rules, settling, closing months, clusters that are gone."""
 
 import time
 from pathlib import Path
@@ -12,6 +12,7 @@ from farthing.cli.archive import archive, archives, restore
 from farthing.cli.cost import LedgerUrl, opened
 from farthing.cli.options import Format, Output
 from farthing.cli.render import console, counted, show_json
+from farthing.cli.retire import retire, retirements
 from farthing.ledger.entry import IdleRule
 from farthing.ledger.interval import DAY
 from farthing.ledger.period import parse_period
@@ -170,6 +171,8 @@ def audit(
 app.command()(archive)
 app.command()(restore)
 app.command()(archives)
+app.command()(retire)
+app.command()(retirements)
 
 
 @app.command()

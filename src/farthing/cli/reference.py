@@ -22,6 +22,7 @@ from farthing.cli.explain import Excluded, Explanation, HeldShare
 from farthing.cli.leader import Leader
 from farthing.cli.repack import MoveRow, ProposalRow, RepackReport
 from farthing.cli.replay import Report, WaitingFor
+from farthing.cli.retire import RetirementRow
 from farthing.cli.status import Status, WaitingRow, Wrong
 from farthing.cli.top import PodRow, TeamRow
 from farthing.cli.traces import Fetched, TraceRow
@@ -45,6 +46,7 @@ _ANSWERS: Final[dict[str, tuple[type[Any], ...]]] = {
     "explain": (Explanation, Expected, Excluded, HeldShare),
     "devices": (DeviceRow, OnDevice),
     "cost": (CostReport, CostRow, BooksRow),
+    "ledger retirements": (RetirementRow,),
     "statement": (Statement, StatementPart, StatementLine),
     "replay": (Report, WaitingFor),
     "repack": (RepackReport, ProposalRow, MoveRow, Outcome, Moved),

@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 
 from farthing.kube.credentials import Credentials, load_credentials
+from farthing.kube.reading import reader
 from farthing.model.errors import (
     ConflictError,
     ExistsError,
@@ -44,7 +45,7 @@ _PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "A
 """Only where one is set does aiohttp look for a proxy: it would ask a thread for every single request."""
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
+_decode = reader()
 
 
 class Connection:
@@ -119,7 +120,7 @@ class Connection:
             asked = {**(params or {}), "limit": str(PAGE), **({"continue": following} if following else {})}
             page = await self.request("GET", path, params=asked)
             yield page
-            following = msgspec.json.decode(page, type=_Page).metadata.following
+            following = _decode_page(page).metadata.following
             if not following:
                 return
 
@@ -135,7 +136,7 @@ class Connection:
     ) -> bytes:
         """One request; the raw answer, within so many seconds. Raises what `errors.py` draws."""
         patience = aiohttp.ClientTimeout(total=seconds, connect=min(seconds, CONNECT_SECONDS))
-        data = body if body is None or isinstance(body, bytes) else _encode(body)
+        data = body if body is None or isinstance(body, bytes) else _encoded(body)
         for attempt in range(2):
             headers = await self._headers(renew=attempt > 0)
             headers["Content-Type"] = content_type
@@ -190,6 +191,14 @@ class Connection:
         return found
 
 
+def _encoded(body: Json | list[Json]) -> bytes:
+    """The body as JSON. Raises InvalidError where it is too deep, such as by what somebody else wrote into it."""
+    try:
+        return _encode(body)
+    except RecursionError as error:
+        raise InvalidError("", "the object is too deep to be written") from error
+
+
 def _kept_alive(address: aiohttp.AddrInfoType) -> socket.socket:
     """A socket that notices within a minute that nobody is at the other end any more."""
     family, kind, protocol, *_ = address
@@ -207,6 +216,9 @@ class _ListMeta(msgspec.Struct):
 
 class _Page(msgspec.Struct):
     metadata: _ListMeta
+
+
+_decode_page = reader(_Page)
 
 
 class _Status(msgspec.Struct):

@@ -14,6 +14,7 @@ import msgspec
 from farthing.kube import wire
 from farthing.kube.gangs import gang_of
 from farthing.kube.owners import controller, controlling, labels, owners
+from farthing.kube.reading import shallow
 from farthing.kube.share import ask_of_share, is_share
 from farthing.model import cluster as model
 from farthing.model.ask import (
@@ -334,7 +335,7 @@ def _same_text(text: str) -> str:
 
 
 def _config(entries: list[msgspec.Raw] | None) -> tuple[str, ...]:
-    return tuple(_same_text(bytes(raw).decode()) for raw in entries or ())
+    return tuple(_same_text(shallow(bytes(raw)).decode()) for raw in entries or ())
 
 
 def _request(seen: wire.Request) -> model.Request:

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from farthing.kube.connection import Connection
+from farthing.kube.reading import reader
 from farthing.kube.resources import Resource
 from farthing.model.cluster import Key
 from farthing.model.errors import ExpiredError, FarthingError, InvalidError, NotFoundError, TransientError
@@ -55,9 +56,9 @@ class RawList(msgspec.Struct):
     metadata: EventMeta = msgspec.field(default_factory=EventMeta)
 
 
-_decode_event = msgspec.json.Decoder(Event).decode
-_decode_object = msgspec.json.Decoder(_EventObject).decode
-read_list = msgspec.json.Decoder(RawList).decode
+_decode_event = reader(Event)
+_decode_object = reader(_EventObject)
+read_list = reader(RawList)
 
 
 @dataclass
@@ -100,7 +101,7 @@ class Inbox:
             return None
         try:
             return Seen(resource.thing(event.object))
-        except (msgspec.ValidationError, InvalidError, ValueError) as error:
+        except (msgspec.ValidationError, InvalidError, ValueError, RecursionError) as error:
             self.complaint(f"an object under {resource.path} cannot be read and is left out: {error}")
             return None
 
@@ -109,7 +110,7 @@ class Inbox:
         for item in items:
             try:
                 things.append(resource.thing(item))
-            except (msgspec.ValidationError, InvalidError, ValueError) as error:
+            except (msgspec.ValidationError, InvalidError, ValueError, RecursionError) as error:
                 self.complaint(f"an object under {resource.path} cannot be read and is left out: {error}")
         return Listed(resource.kind, tuple(things), version, resource.prefix)
 

@@ -5,7 +5,7 @@ An interval is one thing however often it is reported: its identity is cluster, 
 report of the latest batch counts. An `end` of None means: still so at the batch's watermark.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, get_args
 
@@ -157,7 +157,7 @@ def days(start: int, end: int) -> range:
 
 def check_batch(batch: Batch) -> None:
     """Refuse what no meter says; InvalidError names the field."""
-    _text("cluster", batch.cluster)
+    check_text("cluster", batch.cluster)
     _instant("epoch", batch.epoch)
     if batch.seq < 1:
         raise InvalidError("seq", f"{batch.seq} is not the number of a batch; expected 1 or more")
@@ -168,8 +168,7 @@ def check_batch(batch: Batch) -> None:
         _check_interval(f"intervals[{i}]", interval, batch)
     for i, supply in enumerate(batch.supplies):
         _check_times(f"supplies[{i}]", supply, batch)
-        for name in ("node", "model", "commitment"):
-            _text(f"supplies[{i}].{name}", getattr(supply, name), empty=True)
+        _texts(f"supplies[{i}]", supply, ("node", "model", "commitment"), empty=True)
     for i, used in enumerate(batch.used):
         _check_used(f"used[{i}]", used, batch)
     _once("intervals", [interval.id for interval in batch.intervals])
@@ -180,29 +179,32 @@ def _check_interval(path: str, interval: Interval, batch: Batch) -> None:
     _check_times(path, interval, batch)
     if interval.use not in USES:
         raise InvalidError(f"{path}.use", f"{interval.use!r} is no use of a device; expected one of {', '.join(USES)}")
-    for name in ("claim", "team"):
-        _text(f"{path}.{name}", getattr(interval, name), empty=interval.use == "stranded")
-    for name in ("share", "namespace", "node", "model", "isolation", "pod"):
-        _text(f"{path}.{name}", getattr(interval, name), empty=True)
+    _texts(path, interval, ("claim", "team"), empty=interval.use == "stranded")
+    _texts(path, interval, ("share", "namespace", "node", "model", "isolation", "pod"), empty=True)
     if len(interval.owners) > MOST_OWNERS:
         raise InvalidError(f"{path}.owners", f"{len(interval.owners):,} owners; expected at most {MOST_OWNERS}")
     for i, owner in enumerate(interval.owners):
-        _text(f"{path}.owners[{i}]", owner, longest=2 * LONGEST_TEXT)
-    if len(interval.tags) > MOST_TAGS:
-        raise InvalidError(f"{path}.tags", f"{len(interval.tags):,} tags; expected at most {MOST_TAGS}")
-    for i, (name, value) in enumerate(interval.tags):
-        _text(f"{path}.tags[{i}].name", name, longest=2 * LONGEST_TEXT)
-        _text(f"{path}.tags[{i}].value", value, empty=True)
-    _once(f"{path}.tags", [name for name, _ in interval.tags])
+        check_text(f"{path}.owners[{i}]", owner, longest=2 * LONGEST_TEXT)
+    if interval.tags:
+        _check_tags(f"{path}.tags", interval.tags)
+
+
+def _check_tags(path: str, tags: tuple[tuple[str, str], ...]) -> None:
+    if len(tags) > MOST_TAGS:
+        raise InvalidError(path, f"{len(tags):,} tags; expected at most {MOST_TAGS}")
+    for i, (name, value) in enumerate(tags):
+        check_text(f"{path}[{i}].name", name, longest=2 * LONGEST_TEXT)
+        check_text(f"{path}[{i}].value", value, empty=True)
+    _once(path, [name for name, _ in tags])
 
 
 def _check_used(path: str, used: Used, batch: Batch) -> None:
     if used.cluster != batch.cluster:
         raise InvalidError(f"{path}.cluster", f"{used.cluster!r} in a batch of {batch.cluster!r}")
     _instant(f"{path}.day", used.day * DAY)
-    _text(f"{path}.team", used.team)
-    _text(f"{path}.namespace", used.namespace, empty=True)
-    _text(f"{path}.workload", used.workload, empty=True, longest=2 * LONGEST_TEXT)
+    check_text(f"{path}.team", used.team)
+    check_text(f"{path}.namespace", used.namespace, empty=True)
+    check_text(f"{path}.workload", used.workload, empty=True, longest=2 * LONGEST_TEXT)
     for name in USED_NUMBERS:
         if not 0 <= (number := getattr(used, name)) <= LARGEST_USED:
             raise InvalidError(f"{path}.{name}", f"{number} is no amount; expected 0 to {LARGEST_USED:,}")
@@ -211,7 +213,7 @@ def _check_used(path: str, used: Used, batch: Batch) -> None:
 def _check_times(path: str, found: Interval | Supply, batch: Batch) -> None:
     if found.cluster != batch.cluster:
         raise InvalidError(f"{path}.cluster", f"{found.cluster!r} in a batch of {batch.cluster!r}")
-    _text(f"{path}.device", found.device, longest=2 * LONGEST_TEXT)
+    check_text(f"{path}.device", found.device, longest=2 * LONGEST_TEXT)
     _instant(f"{path}.start", found.start)
     if found.end is not None:
         _instant(f"{path}.end", found.end)
@@ -227,7 +229,16 @@ def _instant(path: str, at: int) -> None:
         raise InvalidError(path, f"{at} is no instant; expected whole seconds since 1970")
 
 
-def _text(path: str, text: str, *, empty: bool = False, longest: int = LONGEST_TEXT) -> None:
+def _texts(path: str, found: Interval | Supply, names: Sequence[str], *, empty: bool) -> None:
+    """Check fields of a record; most are right, so that paths are only spelled for those that look odd."""
+    for name in names:
+        text = getattr(found, name)
+        if not (text or empty) or len(text) > LONGEST_TEXT or not (text.isascii() and text.isprintable()):
+            check_text(f"{path}.{name}", text, empty=empty)
+
+
+def check_text(path: str, text: str, *, empty: bool = False, longest: int = LONGEST_TEXT) -> None:
+    """Refuse what is no name; InvalidError names the field."""
     if not text and not empty:
         raise InvalidError(path, "is empty; expected a name")
     if len(text) > longest or len(text.encode()) > longest:

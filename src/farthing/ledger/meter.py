@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from farthing.ledger.fleet import Physical, part_of, physicals
 from farthing.ledger.interval import Interval, IntervalId, Supply, Use
-from farthing.ledger.room import cramped
+from farthing.ledger.room import Left, cramped, slivers
 from farthing.model.ask import TEAM_PATTERN
 from farthing.model.cluster import Allocation, Claim, Job, Key, Namespace, Pod, Result
 from farthing.model.plan import Gone, Listed, Observation, Seen
@@ -40,6 +40,14 @@ class Note(NamedTuple):
     claim: Claim | None
     pod: Pod | None
     at: float
+
+
+class _Beside(NamedTuple):
+    """What there is of a device beside shares: at most so much of what they leave is a team's, or nobody's."""
+
+    team: str
+    compute: int
+    memory: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +92,8 @@ class Meter:
         self._beside: dict[tuple[str, Use], Interval] = {}
         self._cramped: frozenset[str] = frozenset()
         self._tight: frozenset[str] = frozenset()
+        self._slivers: dict[str, Left] = {}
+        self._thin: dict[str, Left] = {}
         self._changed: dict[IntervalId, Interval] = {}
         self._moved: dict[tuple[str, int], Supply] = {}
 
@@ -117,12 +127,13 @@ class Meter:
         self._look_at_fleet(world.fleet, self._tick(at))
 
     def look_for_room(self, snapshot: Snapshot, pods: Iterable[Pod], at: float) -> None:
-        """See on which nodes nothing has room; what two looks in a row find is stranded."""
-        tight = cramped(snapshot, pods)
-        self._tight, found = tight, tight & self._tight
-        changed, self._cramped = found ^ self._cramped, found
+        """See on which nodes, and on which devices, nothing has room; what two looks in a row find is stranded."""
+        tight, thin = cramped(snapshot, pods), slivers(snapshot)
+        found, small = tight & self._tight, dict(thin.items() & self._thin.items())
+        nodes, devices = found ^ self._cramped, dict(small.items() ^ self._slivers.items())
+        self._tight, self._thin, self._cramped, self._slivers = tight, thin, found, small
         for device, physical in self._there.items():
-            if physical.supply.node in changed:
+            if physical.supply.node in nodes or device in devices:
                 self._change_beside(device, physical, self._tick(at))
 
     def take(self) -> Records:
@@ -241,21 +252,24 @@ class Meter:
 
     def _change_beside(self, device: str, physical: Physical | None, at: int, *, anew: bool = False) -> None:
         """What there is of a device beside shares: end what is no longer so, or is to begin `anew`; begin what is."""
-        for use, team in self._uses(physical):
+        for use, wanted in self._uses(physical):
             known = self._beside.get((device, use))
-            if known is not None and (anew or known.team != team):
+            if known is not None and (anew or wanted != (known.team, known.compute, known.memory)):
                 self._report(replace(self._beside.pop((device, use)), end=at))
                 known = None
-            if known is None and physical is not None and team is not None:
-                self._beside[device, use] = _beside(self._supplies[device], use, team, at)
+            if known is None and wanted is not None:
+                self._beside[device, use] = _beside(self._supplies[device], use, wanted, at)
                 self._report(self._beside[device, use])
 
-    def _uses(self, physical: Physical | None) -> tuple[tuple[Use, str | None], ...]:
-        """Whether it is reserved and stranded: for which team, empty for nobody's, or None where it is not so."""
+    def _uses(self, physical: Physical | None) -> tuple[tuple[Use, _Beside | None], ...]:
+        """How much of what shares leave is reserved and stranded; None where nothing is."""
         if physical is None:
             return ("reserved", None), ("stranded", None)
+        everything = Left(physical.supply.compute, physical.supply.memory)
+        reserved = _Beside(physical.reserved, *everything) if physical.reserved else None
         stranded = physical.stranded or physical.supply.node in self._cramped
-        return ("reserved", physical.reserved or None), ("stranded", "" if stranded else None)
+        left = everything if stranded else self._slivers.get(physical.device)
+        return ("reserved", reserved), ("stranded", None if left is None else _Beside("", *left))
 
     def _supply(self, supply: Supply) -> None:
         self._moved[supply.device, supply.start] = supply
@@ -296,8 +310,7 @@ def _owners(world: World, pod: Pod) -> tuple[str, ...]:
     return (*pod.owners, job.owner) if job is not None and job.owner else pod.owners
 
 
-def _beside(supply: Supply, use: Use, team: str, at: int) -> Interval:
-    """All that shares leave of the device."""
+def _beside(supply: Supply, use: Use, found: _Beside, at: int) -> Interval:
     return Interval(
         cluster=supply.cluster,
         device=supply.device,
@@ -305,11 +318,11 @@ def _beside(supply: Supply, use: Use, team: str, at: int) -> Interval:
         share="",
         start=at,
         end=None,
-        team=team,
+        team=found.team,
         namespace="",
         node=supply.node,
         model=supply.model,
-        compute=supply.compute,
-        memory=supply.memory,
+        compute=found.compute,
+        memory=found.memory,
         use=use,
     )

@@ -3,12 +3,15 @@
 A file is written beside its place and moved there, so that a runtime never reads half of one.
 """
 
+import errno
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from farthing.model.errors import FarthingError, TransientError
 from farthing.node.devices import Edits
@@ -33,15 +36,23 @@ class Cdi:
     def write(self, uid: str, requests: Mapping[str, Edits]) -> None:
         """Write a claim's file, one CDI device for each of its requests. Raises TransientError where it cannot."""
         devices = [{"name": device_name(uid, r), "containerEdits": _edits(e)} for r, e in requests.items()]
-        text = json.dumps({"cdiVersion": VERSION, "kind": KIND, "devices": devices})
+        text = msgspec.json.encode({"cdiVersion": VERSION, "kind": KIND, "devices": devices})
         place = f"{self.folder}/{_PREFIX}{uid}.json"
         partial = f"{self.folder}/.{_PREFIX}{uid}.json.tmp"
         try:
-            with open(self._created(partial), "wb", buffering=len(text)) as file:  # noqa: PTH123 -- it is open already
-                file.write(text.encode())
+            self._fill(partial, text)
             os.replace(partial, place)  # noqa: PTH105 -- says what it does
         except OSError as error:
             raise TransientError(f"cannot write the CDI file {place}: {error.strerror}") from error
+
+    def _fill(self, path: str, text: bytes) -> None:
+        """Make a file of this text, or raise OSError. Three calls of the system: in a burst each would be felt."""
+        file = self._created(path)
+        try:
+            if os.write(file, text) < len(text):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            os.close(file)
 
     def _created(self, path: str) -> int:
         """A file that only root may read, open for writing."""
@@ -72,7 +83,7 @@ class Cdi:
             env = dict(entry.split("=", 1) for entry in devices[0]["containerEdits"]["env"])
             namespace, name = env["FARTHING_CLAIM"].split("/")
             return ClaimName(namespace, name, uid)
-        except (OSError, ValueError, LookupError, TypeError, FarthingError):
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, FarthingError):
             return None
 
 

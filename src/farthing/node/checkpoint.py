@@ -7,18 +7,19 @@ former boot nothing is left to undo but files.
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
+
+import msgspec
 
 from farthing.model.errors import FarthingError, TransientError
 from farthing.node.share import ClaimName, Share
 
-VERSION: Final = 2
+VERSION: Final = 3
 WORTH_COMPACTING: Final = 1 << 18
 """Bytes from which on a journal that is mostly blank is written anew."""
 
@@ -68,7 +69,7 @@ class Checkpoint:
             for place, line in _lines(_read(journal)):
                 try:
                     record, boot = _load(line)
-                except (ValueError, KeyError, TypeError, FarthingError):
+                except (msgspec.MsgspecError, ValueError, RecursionError, FarthingError):
                     corrupt.append(line)
                     _blank(journal, place)
                     continue
@@ -189,27 +190,36 @@ def _blank(journal: int, place: tuple[int, int]) -> None:
     os.pwrite(journal, b" " * (length - 1) + b"\n", offset)
 
 
+class _Body(msgspec.Struct):
+    version: int
+    boot: str
+    record: Record
+
+
+class _Line(msgspec.Struct):
+    checksum: str
+    body: msgspec.Raw
+
+
+_decode_line = msgspec.json.Decoder(_Line).decode
+_decode_body = msgspec.json.Decoder(_Body).decode
+
+
 def _dump(record: Record, boot: str) -> bytes:
-    claim = {"namespace": record.claim.namespace, "name": record.claim.name, "uid": record.claim.uid}
-    shares = [{**vars(share), "claim": claim} for share in record.shares]
-    body = {"version": VERSION, "boot": boot, "claim": claim, "shares": shares, "state": record.state}
-    text = json.dumps(body, sort_keys=True)
-    return f'{{"checksum": "{_checksum(text)}", {text[1:]}\n'.encode()
+    body = msgspec.json.encode(_Body(VERSION, boot, record))
+    return b'{"checksum":"%b","body":%b}\n' % (_checksum(body), body)
 
 
-def _load(line: bytes) -> tuple[Record, str]:
-    """A record and its boot. Raises ValueError, KeyError or TypeError for everything that `_dump` did not write."""
-    body = json.loads(line)
-    if body.pop("checksum") != _checksum(json.dumps(body, sort_keys=True)):
+def _load(text: bytes) -> tuple[Record, str]:
+    """A record and its boot. Raises MsgspecError, ValueError, RecursionError or FarthingError for what is none."""
+    line = _decode_line(text)
+    if line.checksum.encode() != _checksum(line.body):
         raise ValueError("the checksum is wrong")
-    if body["version"] != VERSION:
-        raise ValueError(f"version {body['version']} is not known")
-    claim = ClaimName(**body["claim"])
-    shares = tuple(
-        replace(Share(**s), claim=claim, pods=tuple(s["pods"]), users=tuple(s["users"])) for s in body["shares"]
-    )
-    return Record(claim, shares, body["state"]), body["boot"]
+    body = _decode_body(line.body)
+    if body.version != VERSION:
+        raise ValueError(f"version {body.version} is not known")
+    return body.record, body.boot
 
 
-def _checksum(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _checksum(body: bytes | msgspec.Raw) -> bytes:
+    return hashlib.sha256(body).hexdigest().encode()

@@ -36,6 +36,7 @@ class Books(BaseModel):
     settled_through: str | None = Field(description="The last day that is settled.")
     heard_until: str | None = Field(description="Everything up to here has been reported.")
     missing_batches: int = Field(description="Batches that have not arrived although later ones have.")
+    retired_from: str | None = Field(description="The instant from which on nothing is expected of it.")
 
     @classmethod
     def of(cls, found: Standing) -> "Books":
@@ -45,6 +46,7 @@ class Books(BaseModel):
             settled_through=day_text(found.settled_day) if found.settled_day >= 0 else None,
             heard_until=instant_text(found.watermark) if found.watermark else None,
             missing_batches=found.missing,
+            retired_from=None if found.retired is None else instant_text(found.retired),
         )
 
 

@@ -78,6 +78,8 @@ class LedgerMetrics(Collector):
                 prices = read_prices(connection)
                 currency = prices.books[-1].currency if prices.books else ""
                 for where in standing(connection):
+                    if where.retired is not None:  # nothing is held, and nobody waits for news of it
+                        continue
                     families.settled.add_metric([where.cluster], (where.settled_day + 1) * DAY)
                     families.heard.add_metric([where.cluster], where.watermark)
                     families.missing.add_metric([where.cluster], where.missing)

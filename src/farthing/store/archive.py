@@ -86,7 +86,7 @@ def _check_may_leave(connection: Connection, period: str) -> None:
         raise ConflictError(f"{first} is not archived; archive months in their order")
     quiet = (last_day(period) + 1 + QUIET_DAYS) * DAY
     for one in standing(connection):
-        if one.watermark < quiet:
+        if one.watermark < quiet and one.retired is None:
             raise ConflictError(
                 f"{one.cluster} was heard until {instant_text(one.watermark)} only; {period} can leave once it was "
                 f"heard on {instant_text(quiet)}"

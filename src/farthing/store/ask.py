@@ -16,8 +16,9 @@ from farthing.ledger.period import day_of, day_text, period_of
 from farthing.ledger.price import Prices
 from farthing.model.errors import InvalidError
 from farthing.store.database import Database
+from farthing.store.epochs import epochs
 from farthing.store.ledger import read_prices
-from farthing.store.meters import epochs, missing, settled_day
+from farthing.store.meters import missing, settled_day
 from farthing.store.schema import daily, progress, supplies
 from farthing.store.so_far import Line, SoFar, Stretch, Sums
 
@@ -70,13 +71,15 @@ class Cost:
 class Standing:
     """How far one cluster's books go: settled up to and with `settled_day` (-1: nothing), heard up to `watermark`.
 
-    `missing` counts batches that came before their turn: something between has not arrived.
+    `missing` counts batches that came before their turn: something between has not arrived. `retired`: the instant
+    from which on nothing is expected of it.
     """
 
     cluster: str
     settled_day: int
     watermark: int
     missing: int
+    retired: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +133,9 @@ def teams(database: Database, so_far: SoFar) -> frozenset[str]:
 def standing(connection: Connection) -> Iterator[Standing]:
     """Where each cluster's books stand."""
     for cluster in clusters(connection):
-        watermark = epochs(connection, cluster).watermark
-        yield Standing(cluster, settled_day(connection, cluster), watermark, missing(connection, cluster))
+        known = epochs(connection, cluster)
+        done = settled_day(connection, cluster)
+        yield Standing(cluster, done, known.watermark, missing(connection, cluster), known.retired)
 
 
 def _dearest(cost: Cost) -> tuple[int, tuple[str, ...]]:

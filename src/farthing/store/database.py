@@ -35,6 +35,14 @@ _EXPECTED: Final = "expected a URL such as sqlite:////var/lib/farthing/ledger.db
 
 _DRIVERS: Final = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 
+_PRAGMAS: Final = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "foreign_keys = ON",
+    "cache_size = -65536",  # KiB: what a batch touches, a page or two for each device, stays in memory
+    "wal_autocheckpoint = 16384",  # pages: a device's page is written back once for many batches, not for each
+)
+
 
 class Database:
     """A database that is open and of the newest version."""
@@ -122,7 +130,7 @@ def _engine(url: str) -> Engine:
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # else Python's driver opens transactions by its own rules
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "cache_size = -65536"):
+    for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
 
 

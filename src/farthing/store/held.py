@@ -11,8 +11,9 @@ from farthing.ledger.interval import Interval, IntervalId
 from farthing.store.archived import interval_key
 from farthing.store.ask import clusters
 from farthing.store.database import Database
+from farthing.store.epochs import Epochs, epochs
 from farthing.store.left import beside_archived, months_between
-from farthing.store.meters import Epochs, epochs, plain
+from farthing.store.meters import plain
 from farthing.store.rows import Row, interval_of
 from farthing.store.schema import intervals
 
@@ -75,8 +76,8 @@ def _when(known: Epochs, holding: Holding) -> Any:
     """Rows that are open are still held in the newest epoch of the meter; in an older one, until it was last heard."""
     columns = intervals.c
     if holding.start is None:
-        return and_(columns.end.is_(None), columns.epoch == known.newest)
-    heard = [epoch for epoch in known.starts if epoch == known.newest or known.heard(epoch) > holding.start]
+        return and_(columns.end.is_(None), columns.epoch.in_([e for e in known.starts if known.goes_on(e)]))
+    heard = [epoch for epoch in known.starts if known.goes_on(epoch) or known.heard(epoch) > holding.start]
     there = or_(columns.end > holding.start, and_(columns.end.is_(None), columns.epoch.in_(heard)))
     return there if holding.end is None else and_(there, columns.start < holding.end)
 

@@ -5,9 +5,10 @@ by the next `settle`. The same batches and prices end in the same balances, in w
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Column, Connection, Select, and_, func, insert, select
 
 from farthing.ledger.entry import IdleRule
 from farthing.ledger.interval import DAY, Batch, check_batch
@@ -15,9 +16,10 @@ from farthing.ledger.period import first_day, last_day, period_of
 from farthing.ledger.price import PriceBook, Prices, instant_text
 from farthing.model.errors import ConflictError, InvalidError
 from farthing.store.database import Database
-from farthing.store.meters import IDLE, epochs, mark, remember, settled_day
+from farthing.store.epochs import epochs
+from farthing.store.meters import IDLE, mark, remember, settled_day
 from farthing.store.rows import book_of, book_row
-from farthing.store.schema import books, dirty, entries, idle_rules, periods, progress
+from farthing.store.schema import books, dirty, entries, idle_rules, periods, progress, settled
 from farthing.store.settle import START, Place, Settled, mark_ended_days, settle_idle, settle_some, waiting_for_archives
 from farthing.store.upsert import put
 
@@ -62,7 +64,7 @@ class Ledger:
                 return False
             _check_book(connection, book, known)
             connection.execute(insert(books).values(**book_row(book)))
-            query = select(entries.c.cluster, entries.c.day, entries.c.device).distinct()
+            query = _written(entries.c.cluster, entries.c.day, entries.c.device)
             found = connection.execute(query.where(entries.c.kind == "device", entries.c.day >= book.since // DAY))
             mark(connection, ((row.cluster, row.day, row.device) for row in found.all()))
             return True
@@ -77,7 +79,7 @@ class Ledger:
             if period_of(day) in _closed(connection):
                 raise InvalidError("since", f"{period_of(day)} is closed; begin in an open month")
             put(connection, idle_rules, [{"day": day, "content": msgspec.json.encode(rule).decode()}])
-            found = connection.execute(select(entries.c.cluster, entries.c.day).distinct().where(entries.c.day >= day))
+            found = connection.execute(_written(entries.c.cluster, entries.c.day).where(entries.c.day >= day))
             mark(connection, ((row.cluster, row.day, IDLE) for row in found.all()))
 
     # Settling and closing -----------------------------------------------------------------------------------------
@@ -121,6 +123,12 @@ def _books(connection: Connection) -> tuple[PriceBook, ...]:
     return tuple(book_of(content) for content in connection.scalars(select(books.c.content).order_by(books.c.version)))
 
 
+def _written(*columns: Column[Any]) -> Select[Any]:
+    """What entries are about, each once, of days that are settled; of others what was written was taken back."""
+    here = and_(settled.c.cluster == entries.c.cluster, settled.c.day >= entries.c.day)
+    return select(*columns).distinct().join(settled, here)
+
+
 def _closed(connection: Connection) -> set[str]:
     return set(connection.scalars(select(periods.c.period)))
 
@@ -142,9 +150,14 @@ def _check_book(connection: Connection, book: PriceBook, known: Sequence[PriceBo
 
 def _check_settled(connection: Connection, period: str) -> None:
     for cluster in connection.scalars(select(progress.c.cluster).distinct().order_by(progress.c.cluster)).all():
-        if (done := settled_day(connection, cluster)) < last_day(period):
+        known, done = epochs(connection, cluster), settled_day(connection, cluster)
+        last = last_day(period) if known.retired is None else min(last_day(period), known.last_ended_day)
+        if done < last:
             said = instant_text((done + 1) * DAY) if done >= 0 else "nothing"
-            raise ConflictError(f"{cluster} is settled up to {said} only; {period} cannot be closed yet")
+            raise ConflictError(
+                f"{cluster} is settled up to {said} only; {period} cannot be closed yet. Where it is gone for good: "
+                f"`farthing ledger retire {cluster}`"
+            )
     waiting = connection.scalar(
         select(func.count()).select_from(dirty).where(dirty.c.day >= first_day(period), dirty.c.day <= last_day(period))
     )

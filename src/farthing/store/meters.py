@@ -1,11 +1,5 @@
-"""What meters said: taking a batch in, marking the days it changes, and reading one day of devices back.
+"""What meters said: taking a batch in, marking the days it changes, and reading one day of devices back."""
 
-Records that are still open last to the watermark of the meter that reported them: of the newest epoch of a cluster
-that is later than all days that are rated; of an earlier one, a share ended when that meter was last heard, since
-nobody has seen it after, and a device stayed until the next meter began, since hardware does not come and go unseen.
-"""
-
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
@@ -28,7 +22,10 @@ from sqlalchemy import (
 )
 
 from farthing.ledger.interval import DAY, Batch, Interval, Supply
+from farthing.ledger.price import instant_text
+from farthing.model.errors import ConflictError
 from farthing.store.archived import last_archived_day
+from farthing.store.epochs import Epochs, epochs
 from farthing.store.left import beside_archived, months_between, on_devices
 from farthing.store.rows import INTERVAL_COLUMNS, Row, interval_from, interval_row, supply_of, supply_row
 from farthing.store.schema import dirty, early, intervals, progress, settled, supplies, used
@@ -45,53 +42,19 @@ _DEARER: Final = 4
 _EPOCH: Final = INTERVAL_COLUMNS.index("epoch")
 
 
-@dataclass(frozen=True, slots=True)
-class Epochs:
-    """The lives of one cluster's meter: when each began, and how far it was heard without a gap."""
-
-    starts: tuple[int, ...]
-    watermarks: tuple[int, ...]
-
-    @property
-    def newest(self) -> int:
-        return self.starts[-1] if self.starts else 0
-
-    @property
-    def watermark(self) -> int:
-        """Everything of the cluster up to here has been said."""
-        return self.watermarks[-1] if self.watermarks else 0
-
-    def heard(self, epoch: int) -> int:
-        return self.watermarks[self.starts.index(epoch)]
-
-    def share_end(self, row: Row) -> int | None:
-        end: int | None = row["end"]
-        if end is not None or row["epoch"] == self.newest:
-            return end
-        return max(int(row["start"]), self.heard(row["epoch"]))
-
-    def supply_end(self, row: Row) -> int | None:
-        end: int | None = row["end"]
-        if end is not None or row["epoch"] == self.newest:
-            return end
-        return max(int(row["start"]), self.starts[bisect_right(self.starts, row["epoch"])])
-
-
-def epochs(connection: Connection, cluster: str) -> Epochs:
-    rows = connection.execute(
-        select(progress.c.epoch, progress.c.watermark).where(progress.c.cluster == cluster).order_by(progress.c.epoch)
-    ).all()
-    return Epochs(tuple(row.epoch for row in rows), tuple(row.watermark for row in rows))
-
-
 # Taking in --------------------------------------------------------------------------------------------------------
 
 
 def remember(connection: Connection, batch: Batch) -> bool:
-    """Take a batch in; False where it was here before."""
+    """Take a batch in; False where it was here before. ConflictError where its cluster was retired by then."""
     before = epochs(connection, batch.cluster)
     if not _count(connection, batch):
         return False
+    if before.retired is not None and batch.watermark > before.retired:
+        raise ConflictError(
+            f"{batch.cluster} is retired since {instant_text(before.retired)}, and speaks of "
+            f"{instant_text(batch.watermark)}; if it is back: `farthing ledger retire {batch.cluster} --undo`"
+        )
     after = epochs(connection, batch.cluster)
     last = settled_day(connection, batch.cluster)
     for table, rows in (
@@ -232,8 +195,8 @@ def known_of(
     read = _ending(cluster, devices, start, end) if by_end else _within(intervals, cluster, devices, start, end)
     for values in _beside_archived(connection, cluster, read, (start, end), devices):
         known = interval_from(values)
-        if known.end is None and values[_EPOCH] != found.newest:
-            known = replace(known, end=max(known.start, found.heard(values[_EPOCH])))
+        if known.end is None and not found.goes_on(values[_EPOCH]):
+            known = replace(known, end=found.open_share_end(known.start, values[_EPOCH]))
         held.setdefault(known.device, []).append(known)
     for device in sorted({*there, *held, *(devices or ())}):
         yield device, Known(tuple(there.get(device, ())), tuple(held.get(device, ())))

@@ -10,7 +10,8 @@ from farthing.ledger.interval import Interval, Supply
 from farthing.ledger.money import HOUR
 from farthing.ledger.price import Prices, UnpricedError
 from farthing.ledger.rate import rate
-from farthing.store.meters import epochs, plain
+from farthing.store.epochs import epochs
+from farthing.store.meters import plain
 from farthing.store.rows import interval_of, supply_of
 from farthing.store.schema import intervals, supplies
 

@@ -3,7 +3,7 @@
 * a posting of a negative amount, or from an account to itself
 * an entry whose postings do not add up to what it says came out of the capacity account
 * a posting without its entry (a foreign key, looked at when the transaction ends) or added to an entry later
-* a change of entries, postings or closed periods, and their removal
+* a change of entries, postings, closed periods or retirements of clusters, and their removal
 * an entry in a closed period, and one that reverses anything but what it says it reverses
 
 Postings of a month that is in `archives`, and of no other, may leave and come back. Once the month leaves that table,
@@ -48,12 +48,7 @@ def _sqlite() -> list[str]:
         for table, refusals in _REFUSALS.items()
         for i, (condition, said) in enumerate(refusals)
     ]
-    return made + [
-        f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-        f"BEGIN SELECT RAISE(ABORT, 'what is written in {table} stays as it is'); END"
-        for table in APPEND_ONLY
-        for verb in ("UPDATE", "DELETE")
-    ]
+    return made + append_only_statements("sqlite", APPEND_ONLY)
 
 
 def _postgresql() -> list[str]:
@@ -67,10 +62,22 @@ def _postgresql() -> list[str]:
         "CREATE FUNCTION stays() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION "
         "'what is written in % stays as it is', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation'; END$$"
     )
-    return made + [
+    return made + append_only_statements("postgresql", APPEND_ONLY)
+
+
+def append_only_statements(dialect: str, tables: Sequence[str]) -> list[str]:
+    """The DDL that lets nothing in some tables be changed or removed."""
+    if dialect == "sqlite":
+        return [
+            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+            f"BEGIN SELECT RAISE(ABORT, 'what is written in {table} stays as it is'); END"
+            for table in tables
+            for verb in ("UPDATE", "DELETE")
+        ]
+    return [
         f"CREATE TRIGGER {table}_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
         "FOR EACH STATEMENT EXECUTE FUNCTION stays()"
-        for table in APPEND_ONLY
+        for table in tables
     ]
 
 

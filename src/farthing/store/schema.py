@@ -1,11 +1,11 @@
 """The tables, as the newest migration leaves them.
 
 `supplies` and `intervals` are what meters said, each record as the latest batch has it; `progress` says how far each
-meter's batches have come without a gap, `early` which came before their turn. `entries` and `postings` are the books;
-`daily` is their sum by day, kept in the same transaction. `dirty` are devices and days to be rated (again). `used` is
-what was measured to be in use, by day. `archives` are closed months whose postings and intervals have left for files
-of Parquet, or are on their way there or back. Intervals are found by their ends as well: what is held now has none,
-and what ended lately is little of a long history.
+meter's batches have come without a gap, `early` which came before their turn, `retirements` of which clusters nothing
+is expected any more. `entries` and `postings` are the books; `daily` is their sum by day, kept in the same transaction.
+`dirty` are devices and days to be rated (again). `used` is what was measured to be in use, by day. `archives` are
+closed months whose postings and intervals have left for files of Parquet, or are on their way there or back. Intervals
+are found by their ends as well: what is held now has none, and what ended lately is little of a long history.
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKeyConstraint, Index, MetaData, Table, Text, UniqueConstraint
@@ -115,6 +115,17 @@ archives = Table(
     _text("files"),
     Column("restoring", Boolean, nullable=False),
 )
+
+retirements = Table(
+    "retirements",
+    metadata,
+    _number("number", key=True),
+    _text("cluster"),
+    _number("since", none=True),
+    _number("said_at"),
+    _text("said_by"),
+)
+"""Events. Of a cluster's the last counts: `since` is from when on nothing is expected of it, NULL that it is."""
 
 periods = Table("periods", metadata, _text("period", key=True), _number("closed_at"))
 

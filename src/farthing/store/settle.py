@@ -19,7 +19,8 @@ from farthing.ledger.price import Prices, UnpricedError
 from farthing.ledger.rate_many import Device, rate_many
 from farthing.store.archived import archived_months, last_archived_day
 from farthing.store.books import Writer
-from farthing.store.meters import IDLE, epochs, known_of, mark, mark_cluster, settled_day
+from farthing.store.epochs import epochs
+from farthing.store.meters import IDLE, known_of, mark, mark_cluster, settled_day
 from farthing.store.schema import daily, dirty, idle_rules, progress, settled, supplies
 from farthing.store.upsert import put
 
@@ -52,14 +53,15 @@ class Settled:
 
 
 def mark_ended_days(connection: Connection) -> None:
-    """Mark the days that every cluster's meter has passed since the last time."""
+    """Mark the days that every cluster's meter has passed since the last time, of a retired one all of them."""
     for cluster in connection.scalars(select(progress.c.cluster).distinct().order_by(progress.c.cluster)).all():
-        last = epochs(connection, cluster).watermark // DAY - 1
+        last = epochs(connection, cluster).last_ended_day
         done = settled_day(connection, cluster)
-        first = connection.scalar(select(func.min(supplies.c.start)).where(supplies.c.cluster == cluster))
-        if first is None or last <= done:
+        if last <= done:
             continue
-        mark_cluster(connection, cluster, max(done + 1, first // DAY), last)
+        first = connection.scalar(select(func.min(supplies.c.start)).where(supplies.c.cluster == cluster))
+        if first is not None:
+            mark_cluster(connection, cluster, max(done + 1, first // DAY), last)
         put(connection, settled, [{"cluster": cluster, "day": last}])
 
 

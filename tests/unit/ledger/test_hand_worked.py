@@ -1,6 +1,8 @@
 """The cases that others bill wrongly, with the right answers worked out by hand in docs/explanation/ledger.md."""
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from tests.ledgers import GIB, HOUR_COST, charges, interval, rated, supply
 
@@ -86,3 +88,31 @@ def test_a_factor_for_isolation_is_an_adjustment_beside_the_cost(isolation, adju
     )
     assert [(c.amount, c.adjustment) for c in found.charges if c.kind == "share"] == [(QUARTER, adjustment)]
     assert sum(charge.amount for charge in found.charges) == found.cost == HOUR_COST
+
+
+def sliver(**more):
+    return interval("s", use="stranded", team="", compute=190, memory=152 * GIB // 10, **more)
+
+
+def test_a_sliver_that_is_too_small_for_anybody_is_stranded():
+    share = interval("a", compute=810, memory=648 * GIB // 10)
+    assert charges(rated(share, sliver())) == {"a": 2_916_000, "s": 684_000, "idle": 0}
+
+
+def test_a_sliver_that_outlives_its_share_is_no_larger_for_that():
+    """The share is gone after half an hour, and the next look is a quarter of an hour late: the rest is idle at once."""
+    share = interval("a", compute=810, memory=648 * GIB // 10, end=1800)
+    assert charges(rated(share, sliver(end=2700))) == {
+        "a": 1_458_000,
+        "s": 342_000 + 171_000,
+        "idle": 729_000 + 900_000,
+    }
+
+
+@given(st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 80)), max_size=5))
+def test_what_is_idle_could_always_be_had_in_one_piece(shares):
+    """Compute that is left where memory is gone is paid by the dominant share: it is never idle."""
+    compute, memory = (sum(column) for column in zip((0, 0), *shares, strict=True))
+    assume(compute <= 1000 and memory <= 80)
+    found = charges(rated(*(interval(f"c{i}", compute=c, memory=m * GIB) for i, (c, m) in enumerate(shares))))
+    assert found["idle"] <= min(HOUR_COST * (1000 - compute) / 1000, HOUR_COST * (80 - memory) / 80) + 1

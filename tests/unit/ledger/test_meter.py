@@ -313,3 +313,46 @@ def test_a_node_with_room_is_not_stranded_however_long_it_is_looked_at():
     for at in (1060, 1120, 1180):
         meter.look_for_room(found.snapshot(at), found.all(Pod), at)
     assert not meter.take()
+
+
+def looked(*asks, held):
+    """Looks at one device of which a share takes `held`, after these were asked for; the share is gone at the last."""
+    pod, claim = asking("holder", "0.9")
+    share = allocated(claim, pod, **held)
+    found, meter = metered(node(), slice_of(), (pod, claim), share, *asks)
+    meter.take()
+    looks = []
+    for at in (1060, 1120, 1180, 1240):
+        if at == 1240:
+            fold(found, meter, Gone(Claim, share.key, 10**9), at - 30)
+        meter.look_for_room(found.snapshot(at), found.all(Pod), at)
+        looks.append([(i.start, i.end, i.compute, i.memory) for i in meter.take().intervals if i.use == "stranded"])
+    return looks
+
+
+NINETEEN = {"compute": 810, "memory": 648 * GIB // 10}
+LEFT = (190, 80 * GIB - 648 * GIB // 10)
+
+
+def test_what_is_left_of_a_device_and_too_little_for_any_typical_ask_is_stranded_after_two_looks():
+    looks = looked(asking("a", "0.25"), asking("b", "20Gi"), held=NINETEEN)
+    assert looks == [[], [(1120, None, *LEFT)], [], [(1120, 1240, *LEFT)]]
+
+
+def test_what_is_left_is_idle_where_somebody_asks_for_as_little():
+    assert looked(asking("a", "0.25"), asking("b", "0.19"), held=NINETEEN) == [[], [], [], []]
+    assert looked(asking("a", "0.25"), asking("b", "10Gi"), held=NINETEEN) == [[], [], [], []]
+
+
+def test_a_device_that_is_full_or_whose_memory_is_gone_has_no_sliver():
+    assert looked(asking("a", "0.25"), held={"compute": 1000, "memory": 80 * GIB}) == [[], [], [], []]
+    assert looked(asking("a", "0.25"), held={"compute": 100, "memory": 80 * GIB}) == [[], [], [], []]
+
+
+def test_nothing_is_a_sliver_while_only_whole_devices_are_asked_for():
+    pod, claim = asking("holder", "1")
+    found, meter = metered(node(), slice_of(), (pod, claim), allocated(claim, pod, **NINETEEN))
+    meter.take()
+    for at in (1060, 1120, 1180):
+        meter.look_for_room(found.snapshot(at), found.all(Pod), at)
+    assert not meter.take()

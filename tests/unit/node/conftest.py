@@ -3,10 +3,12 @@
 import json
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from farthing.model.ask import Isolation
@@ -15,8 +17,11 @@ from farthing.node.cdi import Cdi
 from farthing.node.checkpoint import Checkpoint
 from farthing.node.devices import Device, Edits, Inventory, Sample
 from farthing.node.hands import Hands
+from farthing.node.health import HealthBoard
 from farthing.node.prepare import Preparer
+from farthing.node.server import Service
 from farthing.node.share import ClaimName, Share
+from farthing.node.sockets import Sockets
 from tests.unit.node.nvml_machine import Machine
 
 DRIVER, NODE = "gpu.farthing.dev", "n1"
@@ -116,7 +121,7 @@ class Rig:
     def left(self) -> list[str]:
         """What lies on the disk for claims: records, by claim and state, and CDI files."""
         lines = self.journal.read_bytes().splitlines() if self.journal.exists() else []
-        records = [json.loads(line) for line in lines if line.strip()]
+        records = [json.loads(line)["body"]["record"] for line in lines if line.strip()]
         last = {record["claim"]["name"]: record["state"] for record in records}
         return sorted([*map(" ".join, last.items()), *(path.name for path in (self.folder / "cdi").glob("*"))])
 
@@ -124,6 +129,27 @@ class Rig:
 @pytest.fixture
 def rig(tmp_path: Path) -> Rig:
     return Rig(tmp_path)
+
+
+@pytest.fixture
+async def service(rig, tmp_path_factory):
+    sockets = Sockets(tmp_path_factory.mktemp("k"), DRIVER)
+    found = Service(rig.restart(), HealthBoard(), sockets, print, lambda _: None, lambda *_: None, time.monotonic)
+    await found.start()
+    yield found
+    await found.stop()
+
+
+async def call(service, module, method, *claims):
+    """Call as kubelet does; the answers by uid."""
+    kind = getattr(module, f"{method}Request"), getattr(module, f"{method}Response")
+    path = f"/{module.DESCRIPTOR.package}.DRAPlugin/{method}"
+    async with grpc.aio.insecure_channel(f"unix://{service.sockets.service}") as channel:
+        ask = channel.unary_unary(
+            path, request_serializer=kind[0].SerializeToString, response_deserializer=kind[1].FromString
+        )
+        wanted = [module.Claim(namespace=c.namespace, name=c.name, uid=c.uid) for c in claims]
+        return (await ask(kind[0](claims=wanted))).claims
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 
@@ -61,7 +62,7 @@ async def ended(work):
         await work
 
 
-@pytest.mark.parametrize("step", range(1, 8))
+@pytest.mark.parametrize("step", range(1, 9))
 @pytest.mark.parametrize(
     ("work", "then"), [("prepare", "prepare"), ("prepare", "unprepare"), ("unprepare", "unprepare")]
 )
@@ -196,21 +197,34 @@ async def test_after_a_boot_the_leftovers_of_the_former_are_cleared(rig):
     assert rig.left() == []
 
 
+def signed(text, old, new):
+    """A journal's line with a change in it that its checksum knows of."""
+    line = text.splitlines()[-1].replace(old, new)
+    body = line[line.index('"body":') + 7 : -1]
+    assert new in body
+    return f'{{"checksum":"{hashlib.sha256(body.encode()).hexdigest()}","body":{body}}}\n'
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
         lambda text: text[:-5],
         lambda text: "",
-        lambda text: text.replace('"compute": 250', '"compute": 251'),
-        lambda text: text.replace('"version": 2', '"version": 3'),
+        lambda text: text.replace('"compute":250', '"compute":251'),
+        lambda text: signed(text, '"version":3', '"version":4'),
+        lambda text: signed(text, '"level":"shared"', '"level":"harder"'),
+        lambda _: "7",
+        lambda _: "[" * 100_000,
     ],
-    ids=["cut short", "empty", "changed", "of another version"],
+    ids=["cut short", "empty", "changed", "of another version", "of another shape", "a number", "lists in lists"],
 )
 async def test_a_spoiled_record_is_moved_aside_and_made_anew_from_the_claim(rig, spoil):
     await rig.restart().prepare(rig.give(1))
-    rig.journal.write_text(spoil(rig.journal.read_text()))
+    spoiled = spoil(rig.journal.read_text())
+    rig.journal.write_text(spoiled)
     driver = rig.restart()
     await driver.unprepare(name(2))
+    assert rig.journal.with_suffix(".corrupt").exists() == bool(spoiled)
     await driver.sweep()
     await driver.prepare(name(1))
     assert rig.left() == ["c1 prepared", f"farthing.dev-gpu_{uid(1)}.json"]
@@ -299,8 +313,9 @@ async def test_a_full_disk_is_said_and_leaves_nothing_half(rig, monkeypatch):
     assert rig.left() == []
 
 
-async def test_a_disk_that_is_full_in_the_middle_leaves_nothing_half(rig, monkeypatch):
-    writes = iter([os.write, full])
+@pytest.mark.parametrize("good", [1, 2])
+async def test_a_disk_that_is_full_in_the_middle_leaves_nothing_half(rig, monkeypatch, good):
+    writes = iter([*[os.write] * good, full])
 
     def write(*args):
         return next(writes)(*args)
@@ -311,6 +326,15 @@ async def test_a_disk_that_is_full_in_the_middle_leaves_nothing_half(rig, monkey
             await rig.restart().prepare(rig.give(1))
     assert rig.left() == []
     assert rig.bench.opened == set()
+
+
+async def test_a_cdi_file_that_the_disk_takes_half_of_is_none(rig, monkeypatch):
+    write = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda file, data: write(file, data if b"checksum" in data else data[:10]))
+        with pytest.raises(TransientError, match=r"cannot write the CDI file .* No space left"):
+            await rig.restart().prepare(rig.give(1))
+    assert rig.left() == []
 
 
 async def test_a_full_disk_does_not_keep_pods_from_ending(rig, monkeypatch):
@@ -348,15 +372,17 @@ async def test_what_the_watch_saw_is_not_asked_for(rig):
     assert (await rig.restart().prepare(claim)).state == "prepared"
 
 
-async def test_a_burst_is_few_writes(rig, monkeypatch):
+async def test_a_burst_is_few_writes_of_records(rig, monkeypatch):
     claims = [rig.give(number, compute=10) for number in range(64)]
     driver = rig.restart()
     writes = []
     write = os.write
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", lambda file, data: writes.append(len(data)) or write(file, data))
+        patch.setattr(os, "write", lambda file, data: writes.append(data) or write(file, data))
         await asyncio.gather(*(driver.prepare(claim) for claim in claims))
-    assert len(writes) <= 2 * (1 + 64 // prepare_module.MOST_AT_ONCE + 1)
+    assert len([data for data in writes if data.startswith(b'{"checksum"')]) <= 2 * (
+        1 + 64 // prepare_module.MOST_AT_ONCE + 1
+    )
     assert len([left for left in rig.left() if left.endswith(" prepared")]) == 64
 
 

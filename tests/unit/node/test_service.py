@@ -1,35 +1,9 @@
 """What kubelet calls, over a real socket: one call with many claims, each with an answer of its own."""
 
-import time
-
-import grpc
 import pytest
 
-from farthing.node.health import HealthBoard
-from farthing.node.server import Service
-from farthing.node.sockets import Sockets
 from farthing.node.wire import dra_v1_pb2, dra_v1beta1_pb2
-from tests.unit.node.conftest import DRIVER, name, uid
-
-
-@pytest.fixture
-async def service(rig, tmp_path_factory):
-    sockets = Sockets(tmp_path_factory.mktemp("k"), DRIVER)
-    found = Service(rig.restart(), HealthBoard(), sockets, print, lambda _: None, lambda *_: None, time.monotonic)
-    await found.start()
-    yield found
-    await found.stop()
-
-
-async def call(service, module, method, *claims):
-    kind = getattr(module, f"{method}Request"), getattr(module, f"{method}Response")
-    path = f"/{module.DESCRIPTOR.package}.DRAPlugin/{method}"
-    async with grpc.aio.insecure_channel(f"unix://{service.sockets.service}") as channel:
-        ask = channel.unary_unary(
-            path, request_serializer=kind[0].SerializeToString, response_deserializer=kind[1].FromString
-        )
-        wanted = [module.Claim(namespace=c.namespace, name=c.name, uid=c.uid) for c in claims]
-        return (await ask(kind[0](claims=wanted))).claims
+from tests.unit.node.conftest import call, name, uid
 
 
 @pytest.mark.parametrize("module", [dra_v1_pb2, dra_v1beta1_pb2], ids=["v1", "v1beta1"])
