@@ -136,14 +136,20 @@ def test_what_is_guaranteed_is_there_after_one_round(cluster):
     town.settle()
     books = Books.of(town.fork.snapshot(town.at))
     waits = Counter(w.team for w in town.fork.snapshot(town.at).waiting if w.gang is None and w.pod.qos != "spot")
-    within = {name: min(count, books.guaranteed(books.tree.at(name), 0) // 1000) for name, count in waits.items()}
-    used = {name: books.usage[books.tree.at(name)][0] for name in within}
+    left = {name: books.guaranteed(books.tree.at(name), 0) // 1000 for name in waits}
+    within = {name: min(waits[name], left[name]) for name in waits if left[name]}
+    before = solid(town)
     town.preempt()
     town.settle()
-    after = Books.of(town.fork.snapshot(town.at))
+    after = solid(town)
     for name, count in within.items():
-        n = after.tree.at(name)
-        assert after.usage[n][0] >= min(after.tree.subtree[n][0], used[name] + 1000 * count)
+        has = books.tree.subtree[books.tree.at(name)][0] // 1000
+        assert after[name] >= min(has, before[name] + count)
+
+
+def solid(town):
+    """How many pods of each team run that are not spot."""
+    return Counter(one.team for one in residents(town.world) if one.pod.qos != "spot")
 
 
 @settings(max_examples=50)

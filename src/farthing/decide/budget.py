@@ -4,14 +4,14 @@ An ask with a hint costs its part of the device's price for as long as it says, 
 is left of its hint; both as far as they fall into the period. What says nothing counts when it is spent.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from farthing.decide.fit import Eligible, eligible
-from farthing.decide.needs import Need
+from farthing.decide.needs import Need, needs_lacking
 from farthing.decide.place import Placement
 from farthing.model.budget import MICRO, Allowance, Budgets
 from farthing.model.cluster import Allocation, Result
@@ -62,6 +62,16 @@ class Purse:
             cost = self._least(account.allowance, needs) * seconds
             if cost > account.free:
                 return Reason(Why.BUDGET_SHORT, _short(account, cost, seconds, "at least "))
+        return None
+
+    def objection_to_all(self, mates: Sequence[Waiting]) -> Reason | None:
+        """Why pods that start together may not: all of them cost more than is left. None where they may, somewhere."""
+        for account in self._accounts:
+            foretold = [(mate, seconds) for mate in mates for one, seconds in self._forecast(mate) if one is account]
+            least = (self._least(account.allowance, needs_lacking(mate)) * seconds for mate, seconds in foretold)
+            if foretold and (cost := sum(least)) > account.free:
+                whole = f"{len(mates)} pods of its gang"
+                return Reason(Why.BUDGET_SHORT, _short(account, cost, foretold[0][1], "at least ", whole))
         return None
 
     def affordable(self, waiting: Waiting, needs: tuple[Need, ...]) -> Bools | None:
@@ -238,15 +248,15 @@ def _spent(allowance: Allowance) -> str:
     return f"{_name(allowance)} is spent, {spent} of {limit}; it resets on {allowance.until()}"
 
 
-def _short(account: _Account, cost: float, seconds: float, least: str) -> str:
+def _short(account: _Account, cost: float, seconds: float, least: str, who: str = "it") -> str:
     allowance = account.allowance
     promised = (
         f", {allowance.amount(int(account.promised))} of it promised to work under way" if account.promised else ""
     )
     return (
-        f"{_name(allowance)}: it would cost {least}{allowance.amount(int(cost))} for as much of its hint as falls into "
-        f"the period, {_hours(seconds)}, and {allowance.amount(allowance.left)} of {allowance.amount(allowance.limit)} "
-        f"are left{promised}; it resets on {allowance.until()}"
+        f"{_name(allowance)}: {who} would cost {least}{allowance.amount(int(cost))} for as much of its hint as falls "
+        f"into the period, {_hours(seconds)}, and {allowance.amount(allowance.left)} of "
+        f"{allowance.amount(allowance.limit)} are left{promised}; it resets on {allowance.until()}"
     )
 
 

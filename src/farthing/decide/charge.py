@@ -67,10 +67,28 @@ def times(count: int, charge: Charge) -> Charge:
 
 def total(charges: list[Charge]) -> Charge:
     """Several charges as one."""
+    if len(charges) == 1:
+        return charges[0]
     found: Counter[int] = Counter()
     for charge in charges:
         found.update(dict(charge))
     return tuple(sorted(found.items()))
+
+
+def together(ways: Counter[tuple[Charge, ...]]) -> tuple[Charge, ...]:
+    """What several asks may cost at once, given how many of them may be charged in which ways.
+
+    As many ways as the first has: the others are charged to the same class where they can be. None where one has none.
+    """
+    if not ways or not all(ways):
+        return ()
+    many = [tuple(times(count, charge) for charge in way) for way, count in ways.items()]
+    return tuple(total([_of_class(charge, way) for way in many]) for charge in many[0]) if many[1:] else many[0]
+
+
+def _of_class(like: Charge, way: tuple[Charge, ...]) -> Charge:
+    """The charge of the class that another is of, or else the first."""
+    return next((charge for charge in way if charge[0][0] == like[0][0]), way[0])
 
 
 def charge_of(fleet: Fleet, tree: Tree, needs: tuple[Need, ...], devices: tuple[tuple[int, ...], ...]) -> Charge:
@@ -79,7 +97,7 @@ def charge_of(fleet: Fleet, tree: Tree, needs: tuple[Need, ...], devices: tuple[
     for need, chosen in zip(needs, devices, strict=True):
         each = _each(fleet, tree, need)
         charges += [each[device] for device in chosen]
-    return charges[0] if len(charges) == 1 else total(charges)
+    return total(charges)
 
 
 def _each(fleet: Fleet, tree: Tree, need: Need) -> "_Charges":

@@ -9,6 +9,7 @@
 7. place what fits and its team can pay, taking it off what is left, and hold the rest with the reason; gangs go whole
 """
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,9 +21,19 @@ import numpy as np
 
 from farthing.decide.barren import Barren
 from farthing.decide.budget import Purse
+from farthing.decide.charge import together
 from farthing.decide.domains import near
 from farthing.decide.draft import Draft
-from farthing.decide.gang import GATHER_SECONDS, Asking, by_gang, gathering, place_together, starters, starting_gang
+from farthing.decide.gang import (
+    GATHER_SECONDS,
+    Asking,
+    by_gang,
+    gathering,
+    of_several_teams,
+    place_together,
+    starters,
+    starting_gang,
+)
 from farthing.decide.governed import OF_QUOTA, PASSING, find, refusal, settle
 from farthing.decide.governor import Governor
 from farthing.decide.grant import grant
@@ -33,6 +44,7 @@ from farthing.decide.obstacle import obstacle
 from farthing.decide.order import in_order, under_way
 from farthing.decide.place import Placement
 from farthing.decide.queue import Passed
+from farthing.decide.quota import Charge
 from farthing.decide.release import held, node_of, releases
 from farthing.decide.soon import Soon
 from farthing.decide.standing import Standing, asked, standing
@@ -103,7 +115,8 @@ class _Cycle:
         self.placed: set[str] = set()
         self.sent: set[str] = set()
         self.gangs: dict[Key, list[Waiting]] = {}
-        self.fronts: dict[Key, Waiting | None] = {}
+        self.companies: dict[Key, list[Waiting]] = {}
+        self.bills: dict[Key, tuple[Charge, ...]] = {}
         self.apart: dict[Key, Reason] = {}
         self.homes: dict[Key, frozenset[str]] = {}
         self.governor = Governor.of(snapshot)
@@ -120,8 +133,8 @@ class _Cycle:
             return
         ready = [self._contends(one) for one in waiting]
         yield from in_order(compress(waiting, map(not_, ready)))
-        turns = Turns(self.snapshot, self.governor, self._failure, self.behind, self.soon.kept)
-        line = [one for one in compress(waiting, ready) if one.gang is None or self._front(one) in (one, None)]
+        turns = Turns(self.snapshot, self.governor, self._failure, self._costs, self.behind, self.soon.kept)
+        line = [one for one in compress(waiting, ready) if one.gang is None or self._leads(one)]
         yield from turns.each(line, self.draft)
 
     def _standing(self, waiting: Waiting) -> Standing:
@@ -135,12 +148,29 @@ class _Cycle:
     def _front(self, waiting: Waiting) -> Waiting | None:
         """Who stands in line for all of a pod's gang; None where too few are ready, or it goes first anyhow."""
         gang = starting_gang(waiting)
-        if gang is None:
-            return None
-        if gang.key not in self.fronts:
+        company = self._company(gang) if gang is not None else None
+        return company[0] if company else None
+
+    def _company(self, gang: Gang) -> list[Waiting]:
+        """Those of a gang who would start together; nobody where too few are ready, or it goes first anyhow."""
+        if gang.key not in self.companies:
             ready = [mate for mate in self.gangs.get(gang.key, ()) if self._standing(mate).ready]
-            self.fronts[gang.key] = ready[0] if not gang.begun and starters(gang, ready) else None
-        return self.fronts[gang.key]
+            self.companies[gang.key] = starters(gang, ready) if not gang.begun else []
+        return self.companies[gang.key]
+
+    def _costs(self, waiting: Waiting) -> tuple[Charge, ...]:
+        """What an ask may cost; one that stands for a gang, what all of it may."""
+        gang = starting_gang(waiting)
+        if gang is None:
+            return self._standing(waiting).charges
+        if gang.key not in self.bills:
+            self.bills[gang.key] = together(Counter(self._standing(mate).charges for mate in self._company(gang)))
+        return self.bills[gang.key]
+
+    def _leads(self, waiting: Waiting) -> bool:
+        """Whether it stands in line itself, and nobody else of its gang does for it."""
+        front = self._front(waiting)
+        return front is None or front is waiting
 
     def _failure(self, waiting: Waiting) -> Reason | None:
         """Why an ask, or one just like it, found no place in this cycle."""
@@ -170,9 +200,10 @@ class _Cycle:
 
     def _open_to(self, uid: str) -> Draft:
         """The draft without what is kept for others."""
-        others = [w for w in self.snapshot.waiting if w.pod.uid in self.kept.keys() - self.placed - {uid}]
-        if not others:
+        uids = self.kept.keys() - self.placed - {uid}
+        if not uids:
             return self.draft
+        others = (waiting for waiting in self.snapshot.waiting if waiting.pod.uid in uids)
         draft = self.draft.copy()
         for waiting in others:
             set_aside(draft, self.kept[waiting.pod.uid], waiting.pod)
@@ -195,7 +226,7 @@ class _Cycle:
                 yield from self.decide(waiting)
                 continue
             if not behind and len(self.stuck) < MOST_STUCK:
-                self._stuck(reason, waiting)
+                self._stuck(reason, [waiting])
             if waiting.pod.verdict is not reason and waiting.pod.verdict != reason:
                 yield Hold(waiting.pod, reason)
 
@@ -223,28 +254,29 @@ class _Cycle:
         ready: list[Waiting] = []
         taken = set(self.promised)
         behind = next((self.behind[mate.pod.uid] for mate in mates if mate.pod.uid in self.behind), None)
+        apart = of_several_teams(gang, mates)
         for mate in mates:
-            ours = tuple(claim for claim in mate.claims if claim.ours)
-            reason = behind
+            reason = apart or behind
             if not self._standing(mate).ready:
                 yield from self._missing_templates(mate.pod)
+                ours = tuple(claim for claim in mate.claims if claim.ours)
                 reason = reason or obstacle(self.snapshot, self.governor, mate, ours)
-            reason = reason or _shared(ours, taken) or self.purse.objection(mate, needs_lacking(mate))
+            lacking = _lacking(mate)
+            reason = reason or _shared(lacking, taken) or self.purse.objection(mate, needs_lacking(mate))
             if reason is not None:
                 yield from _hold(mate.pod, reason)
             elif mate.complete:
                 ready.append(mate)
-                taken.update(claim.key for claim in _lacking(mate))
+                taken.update(claim.key for claim in lacking)
         chosen = starters(gang, ready)
         if not chosen:
             if self.snapshot.at - gang.newest >= GATHER_SECONDS:
                 yield from (effect for mate in ready for effect in _hold(mate.pod, gathering(gang)))
             return
-        asking = tuple(self._asking(mate) for mate in chosen)
-        found = self._all_placed(gang, asking)
+        found = self.purse.objection_to_all(chosen) or self._all_placed(gang, chosen)
         if isinstance(found, Reason):
             self.apart[gang.key] = found
-            self._stuck(found, asking, gang)
+            self._stuck(found, chosen, gang)
             yield from (effect for mate in ready for effect in _hold(mate.pod, found))
             return
         yield from found
@@ -253,15 +285,20 @@ class _Cycle:
         yield from (effect for mate in later for effect in self._alone(mate))
 
     def _asking(self, waiting: Waiting) -> Asking:
-        needs, within = needs_lacking(waiting), self._within(waiting, held(waiting))
-        affordable = self.purse.affordable(waiting, needs) if waiting.pod.gated else None
+        within, affordable = self._within(waiting, held(waiting)), self._affordable(waiting)
         question = self._question(waiting, within, affordable)
-        return Asking(waiting, needs, _both(within, affordable), question)
+        return Asking(waiting, needs_lacking(waiting), _both(within, affordable), question)
 
-    def _all_placed(self, gang: Gang, asking: tuple[Asking, ...]) -> list[Effect] | Reason:
+    def _affordable(self, waiting: Waiting) -> Bools | None:
+        """The nodes on which a pod may start for all that budgets have left; None where on all."""
+        return self.purse.affordable(waiting, needs_lacking(waiting)) if waiting.pod.gated else None
+
+    def _all_placed(self, gang: Gang, mates: list[Waiting]) -> list[Effect] | Reason:
         """Everybody's effects, or why they cannot all start. Gangs that ask alike fail alike."""
-        question = (gang.nodes, asking[0].waiting.pod.topology, tuple(one.question for one in asking))
+        asked = tuple(self._question(mate, affordable=self._affordable(mate)) for mate in mates)
+        question = (gang.nodes, mates[0].pod.topology, asked)
         if question not in self.failed:
+            asking = tuple(self._asking(mate) for mate in mates)
             found = place_together(self.governor, self.draft, gang, asking)
             if not isinstance(found, Reason):
                 self.homes[gang.key] = gang.nodes | {self.draft.fleet.nodes[place.node].name for place in found}
@@ -294,15 +331,14 @@ class _Cycle:
             yield self._written(waiting, found)
             return
         self.refused[pod.uid] = found
-        self._stuck(found, waiting)
+        self._stuck(found, [waiting])
         yield from (Release(claim, found) for claim in has)
         yield from _hold(pod, found)
 
     def _found(self, waiting: Waiting, has: tuple[Claim, ...]) -> Placement | Reason:
         """Where a pod gets what it lacks, or why nowhere. What found no place is not looked for again for its like."""
         needs, kept = needs_lacking(waiting), self.kept.get(waiting.pod.uid)
-        within = self._within(waiting, has)
-        affordable = self.purse.affordable(waiting, needs) if waiting.pod.gated else None
+        within, affordable = self._within(waiting, has), self._affordable(waiting)
         question = self._question(waiting, within, affordable)
         if question in self.failed:
             return self.failed[question]
@@ -324,11 +360,11 @@ class _Cycle:
                 self.barren.learn(draft, waiting)
         return self.failed[question]
 
-    def _stuck(self, reason: Reason, those: Waiting | tuple[Asking, ...], gang: Gang | None = None) -> None:
+    def _stuck(self, reason: Reason, those: list[Waiting], gang: Gang | None = None) -> None:
         """Note who found no place, and keep for them what others are just leaving."""
         if self.governor is None or reason.why not in PASSING or len(self.stuck) >= MOST_STUCK:
             return
-        asking = (self._asking(those),) if isinstance(those, Waiting) else those
+        asking = tuple(self._asking(one) for one in those)
         self.stuck.append(Stuck(asking, gang))
         self.soon.keep(self.governor, self.draft, asking, gang)
 
@@ -392,7 +428,10 @@ class _Cycle:
 
 def _lacking(waiting: Waiting) -> tuple[Claim, ...]:
     """The claims that it still wants devices for."""
-    return tuple(claim for claim in waiting.claims if claim.ours and claim.allocation is None)
+    if "lacking" not in waiting.memo:
+        waiting.memo["lacking"] = tuple(one for one in waiting.claims if one.ours and one.allocation is None)
+    found: tuple[Claim, ...] = waiting.memo["lacking"]
+    return found
 
 
 def _shared(ours: tuple[Claim, ...], taken: set[Key]) -> Reason | None:

@@ -73,13 +73,23 @@ def starters(gang: Gang, ready: Sequence[Waiting]) -> list[Waiting]:
 
     A gang that was let go once takes whoever has come in the place of others: it does not wait for all of them.
     """
-    lacking, found = gang.lacking, []
+    lacking, found = dict(gang.lacking), []
     for waiting in ready:
         role = waiting.pod.role
-        if lacking[role] > 0:
+        if lacking.get(role, 0) > 0:
             lacking[role] -= 1
             found.append(waiting)
-    return found if gang.begun or not lacking.total() else []
+    return found if gang.begun or not any(lacking.values()) else []
+
+
+def of_several_teams(gang: Gang, mates: Iterable[Waiting]) -> Reason | None:
+    """Pods that start together are paid for together: why those of several teams do not; None where they are of one."""
+    teams = sorted({mate.team for mate in mates})
+    if len(teams) < 2:
+        return None
+    listed = f"{', '.join(teams[:-1])} and {teams[-1]}"
+    sentence = f"pods that start together are of one team; those of {gang.name} are of {listed}"
+    return Reason(Why.UNSUPPORTED, sentence)
 
 
 def gathering(gang: Gang) -> Reason:

@@ -1,5 +1,6 @@
 """Which devices quota lets an ask have, the guaranteed ones first; and why it may have none."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
@@ -7,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from farthing.decide.charge import Option, charge_of, charge_of_allocation, options_of, permitted, restricting
+from farthing.decide.charge import Option, charge_of, charge_of_allocation, options_of, permitted, restricting, together
 from farthing.decide.fit import eligible
 from farthing.decide.needs import Need, needs_lacking
 from farthing.decide.quota import Binding, Books, Charge, potential
@@ -55,8 +56,9 @@ class Governor:
         return found if good is None else tuple(option for option in found if (option.shapes & good).any())
 
     def charges(self, team: int, needs: tuple[Need, ...]) -> tuple[Charge, ...]:
-        """What an ask may cost, by class; of several needs the first speaks for all."""
-        return tuple(option.charge for option in self.options(team, needs[0])) if needs else ()
+        """What an ask may cost, by class."""
+        ways = [tuple(option.charge for option in self.options(team, need)) for need in needs]
+        return ways[0] if len(ways) == 1 else together(Counter(ways))
 
     def choices(self, team: int, needs: tuple[Need, ...], *, guaranteed: bool = False) -> list[Masks]:
         """Devices to try, those within what is guaranteed before those that are borrowed. None: quota allows none.

@@ -9,13 +9,14 @@ Nothing is done here. Those who were told to go already count as gone: nobody el
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from heapq import merge
 from itertools import islice
 from typing import Final
 
-from farthing.decide.charge import charge_of_allocation, times, total
+from farthing.decide.charge import charge_of_allocation, together, total
 from farthing.decide.cycle import Decision, Stuck
 from farthing.decide.domains import short_of
 from farthing.decide.draft import Draft
@@ -26,7 +27,7 @@ from farthing.decide.keep import kept_for, set_aside
 from farthing.decide.movable import lost_seconds, milli_held
 from farthing.decide.needs import Need
 from farthing.decide.quota import Books, Charge
-from farthing.decide.rights import Claimant, right
+from farthing.decide.rights import Claimant, first_again, right
 from farthing.model.cluster import Pod
 from farthing.model.plan import Place, Preempt
 from farthing.model.reason import Reason, Why
@@ -41,10 +42,13 @@ ALONE: Final = 16
 """Before several are let go, it is tried with so many pods each by itself."""
 
 LOOKS: Final = 1000
-"""So often it is looked in one round whether an ask fits: the loop does not wait for longer."""
+"""So many pods are tried in one round: the loop does not wait for longer. The ask begun with last is finished."""
 
 TOGETHER: Final = LOOKS // 2
-"""Where more are stuck than this, each round begins with others of them, so that all are looked at."""
+"""Where more pods are stuck than this, each round begins with others of them, so that all are looked at."""
+
+STEP: Final = 499
+"""So many asks further in each second: prime, so that all have their turn to be first."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +93,8 @@ def preempt(
 
 def _in_turn(stuck: tuple[Stuck, ...], at: float) -> tuple[Stuck, ...]:
     """In the order of the line, where there are not too many."""
-    start = int(at) * TOGETHER % len(stuck) if len(stuck) > TOGETHER else 0
+    many = sum(len(one.asking) for one in stuck) > TOGETHER
+    start = int(at) * STEP % len(stuck) if many else 0
     return stuck[start:] + stuck[:start]
 
 
@@ -236,6 +241,10 @@ def _told(found: _Victims, at: float) -> Iterator[Preempt]:
             yield Preempt(resident.pod, pod.key, reason, at + notice if notice else None)
 
 
+Fits = Callable[[], bool]
+"""Whether an ask would find a place as it is now."""
+
+
 class _Search:
     """The search of one round: every ask finds what those before it left."""
 
@@ -265,8 +274,10 @@ class _Search:
         """Whether an ask finds a place now, which is then taken."""
         self.looks -= 1
         if gang is not None:
-            enough = self._is_enough(asking)
-            return enough and isinstance(place_together(self.governor, self.draft, gang, asking), tuple)
+            if not self._is_enough(asking):
+                return False
+            self.looks -= len(asking)
+            return isinstance(place_together(self.governor, self.draft, gang, asking), tuple)
         one = asking[0]
         found = find(self.governor, self.draft, one.waiting, one.within)
         if found is not None:
@@ -288,36 +299,60 @@ class _Search:
     def _claimant(self, asking: Sequence[Asking]) -> Claimant:
         first = asking[0]
         team = self.governor.team(first.waiting)
-        charges = self.governor.charges(team, first.needs)
-        return Claimant(first.waiting.pod, team, tuple(times(len(asking), charge) for charge in charges))
+        charges = together(Counter(self.governor.charges(team, one.needs) for one in asking))
+        return Claimant(first.waiting.pod, team, charges)
 
     def _fewest(self, asking: Sequence[Asking], gang: Gang | None) -> list[tuple[Unit, str]] | None:
         """As few as will do: one by itself, or those who cost least until it fits, less whoever need not go.
 
-        They are gone then, and the ask has its place.
+        They are gone then, and the ask has its place. To place a large gang takes long: first it is only looked whether
+        there is enough for it as a whole, and pod by pod just once, with whoever has to go by that.
         """
         claimant = self._claimant(asking)
+        fits = partial(self._fits, asking, gang)
+        enough = partial(self._is_enough, asking) if gang is not None else fits
         if len(asking) == 1:
-            single = (unit for unit in self._candidates(claimant.team) if len(unit.residents) == 1)
-            for unit in islice(single, ALONE):
+            for unit in islice(self._singles(claimant), ALONE):
                 rule = self._rule(claimant, unit)
-                if rule and self._fits_without([(unit, rule)], asking, gang):
+                if rule and self._fits_without([(unit, rule)], fits):
                     return [(unit, rule)]
-        chosen = self._enough(claimant, asking, gang)
+        most = max(MOST, MOST_EACH * len(asking))
+        chosen = self._enough(claimant, enough, most)
         if chosen is None:
             return None
+        found = self._kept(claimant, chosen, enough, fits)
+        exact = self._enough(claimant, fits, most) if found is None and gang is not None else None
+        return self._kept(claimant, exact, fits, fits) if exact is not None else found
+
+    def _kept(
+        self, claimant: Claimant, chosen: list[tuple[Unit, str]], enough: Fits, fits: Fits
+    ) -> list[tuple[Unit, str]] | None:
+        """Those of the chosen who have to go; they are gone then, and the ask has its place. None where it has none."""
         before = len(self.books.moves)
         with self.draft.trial() as trial:
-            chosen = self._less(chosen, asking, gang)
-            trial.kept = self._fits(asking, gang)
+            chosen = self._less(chosen, enough)
+            trial.kept = not self._in_vain(claimant, chosen) and fits()
         if not trial.kept:
             self.books.rewind(before)
         return chosen if trial.kept else None
+
+    def _in_vain(self, claimant: Claimant, chosen: list[tuple[Unit, str]]) -> bool:
+        """Whether one of those who are gone now would have its turn before the claimant; spot pods never do."""
+        own = [unit for unit, _ in chosen if unit.team == claimant.team and unit.residents[0].pod.qos != "spot"]
+        return any(first_again(self.books, claimant, unit.charge) for unit in own)
 
     def _candidates(self, team: int) -> Iterator[Unit]:
         """Those who are there, who cost least first; but a team takes from others before it takes from itself."""
         lists = ((unit for unit in units if unit not in self.gone) for units in self.units.values())
         return merge(*lists, key=lambda unit: (unit.cost[0], unit.team == team, unit.cost[1:]))
+
+    def _singles(self, claimant: Claimant) -> Iterator[Unit]:
+        """Pods by themselves. None of its own team that could have devices back from others: those come after all."""
+        reclaims = any(self.books.within(claimant.team, charge) for charge in claimant.charges)
+        for unit in self._candidates(claimant.team):
+            spared = reclaims and unit.team == claimant.team and unit.cost[0]
+            if len(unit.residents) == 1 and not spared:
+                yield unit
 
     def _rule(self, claimant: Claimant, unit: Unit) -> str:
         """The rule by which all of a unit may be taken from; the last one's speaks for all."""
@@ -328,19 +363,17 @@ class _Search:
                 return ""
         return rule
 
-    def _enough(self, claimant: Claimant, asking: Sequence[Asking], gang: Gang | None) -> list[tuple[Unit, str]] | None:
+    def _enough(self, claimant: Claimant, fits: Fits, most: int) -> list[tuple[Unit, str]] | None:
         """Those who cost least, until the ask fits. Whether it does is looked at after 1, 2, 4, 8 ... of them."""
         before = len(self.books.moves)
         chosen: list[tuple[Unit, str]] = []
         with self.draft.trial():
-            fits = self._let_go_until(claimant, asking, gang, chosen)
+            found = self._let_go_until(claimant, fits, most, chosen)
         self.books.rewind(before)
-        return chosen if fits else None
+        return chosen if found else None
 
-    def _let_go_until(
-        self, claimant: Claimant, asking: Sequence[Asking], gang: Gang | None, chosen: list[tuple[Unit, str]]
-    ) -> bool:
-        look_at, most = 1, max(MOST, MOST_EACH * len(asking))
+    def _let_go_until(self, claimant: Claimant, fits: Fits, most: int, chosen: list[tuple[Unit, str]]) -> bool:
+        look_at = 1
         for unit in self._candidates(claimant.team):
             rule = self._rule(claimant, unit)
             if not rule:
@@ -349,15 +382,13 @@ class _Search:
             chosen.append((unit, rule))
             if len(chosen) in (look_at, most):
                 look_at *= 2
-                if self._fits_without((), asking, gang, trying=True):
+                if self._fits_without((), fits, trying=True):
                     return True
             if len(chosen) >= most:
                 return False
-        return bool(chosen) and self._fits_without((), asking, gang, trying=True)
+        return bool(chosen) and self._fits_without((), fits, trying=True)
 
-    def _less(
-        self, chosen: list[tuple[Unit, str]], asking: Sequence[Asking], gang: Gang | None
-    ) -> list[tuple[Unit, str]]:
+    def _less(self, chosen: list[tuple[Unit, str]], fits: Fits) -> list[tuple[Unit, str]]:
         """Without whoever need not go: halves, quarters and so on, and in the end each, the dearest first.
 
         The others are gone then.
@@ -369,7 +400,7 @@ class _Search:
             end = len(chosen)
             while end > 0:
                 some = chosen[max(0, end - size) : end]
-                if len(some) < len(chosen) and self._fits_with(some, asking, gang):
+                if len(some) < len(chosen) and self._fits_with(some, fits):
                     for unit, _ in some:
                         self._come(unit)
                     chosen = chosen[: max(0, end - size)] + chosen[end:]
@@ -377,29 +408,27 @@ class _Search:
             size //= 2
         return chosen
 
-    def _fits_with(self, those: Sequence[tuple[Unit, str]], asking: Sequence[Asking], gang: Gang | None) -> bool:
+    def _fits_with(self, those: Sequence[tuple[Unit, str]], fits: Fits) -> bool:
         """Whether an ask fits when these, who have gone, are there again. Nothing stays of it."""
         before = len(self.books.moves)
         with self.draft.trial():
             for unit, _ in those:
                 self._come(unit)
-            fits = self._fits(asking, gang)
+            found = fits()
         self.books.rewind(before)
-        return fits
+        return found
 
-    def _fits_without(
-        self, chosen: Sequence[tuple[Unit, str]], asking: Sequence[Asking], gang: Gang | None, *, trying: bool = False
-    ) -> bool:
+    def _fits_without(self, chosen: Sequence[tuple[Unit, str]], fits: Fits, *, trying: bool = False) -> bool:
         """Whether an ask fits when these are gone. Where it does, and is not only `trying`, it is so from now on."""
         before = len(self.books.moves)
         with self.draft.trial() as trial:
             for unit, _ in chosen:
                 self._go(unit)
-            fits = self._fits(asking, gang)
-            trial.kept = fits and not trying
+            found = fits()
+            trial.kept = found and not trying
         if not trial.kept:
             self.books.rewind(before)
-        return fits
+        return found
 
     def _go(self, unit: Unit) -> None:
         for resident in unit.residents:

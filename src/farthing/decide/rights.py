@@ -1,12 +1,13 @@
 """Who may take devices from whom, and by which rule. Nothing here looks at where devices are.
 
     spot       whoever is not spot takes from spot pods; these run on what nobody else wants
-    priority   within a team, the higher priority from the lower
+    priority   within a team, the higher priority from the lower, unless that would have its turn first again
     reclaim    a team within what it is guaranteed, from those who borrow
     fair share a team that borrows, from one that even afterwards has no smaller share of what is lent, by weight
 
 None of these can be undone by another, so pods never take devices from each other in turn: what reclaims is within
-its guarantee, where nobody takes from it; priorities only rise; and of two shares that are compared the larger falls,
+its guarantee, where nobody takes from it; priorities only rise, and who is within the guarantee, and so goes before
+whoever of its team asks for more than that, is left to run; and of two shares that are compared the larger falls,
 and does not fall below the smaller. Shares are those of this moment, without what was borrowed lately.
 """
 
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from farthing.decide.fairness import share
 from farthing.decide.quota import Books, Charge
 from farthing.model.cluster import Pod
+from farthing.model.team import Queueing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,9 +41,30 @@ def right(books: Books, claimant: Claimant, holder: Pod, team: int, charge: Char
     if holder.qos == "spot":
         return "spot pods run on what nobody else wants, and go first"
     if team == claimant.team:
-        higher = pod.priority > holder.priority
+        higher = pod.priority > holder.priority and not _in_vain(books, claimant, charge)
         return f"priority {pod.priority} of team {name} goes before {holder.priority}" if higher else ""
     return _between(books, claimant, team, charge)
+
+
+def first_again(books: Books, claimant: Claimant, charge: Charge) -> bool:
+    """Whether what a pod of the claimant's team held, which is gone, would be its again before the claimant's turn.
+
+    It would be within what the team is guaranteed, and the claimant would not: see `queue`. In a strict line nobody
+    passes.
+    """
+    if books.tree.teams[claimant.team].queueing is Queueing.STRICT:
+        return False
+    asked = claimant.charges
+    return books.within(claimant.team, charge) and not any(books.within(claimant.team, one) for one in asked)
+
+
+def _in_vain(books: Books, claimant: Claimant, charge: Charge) -> bool:
+    """The same of a pod that is still there."""
+    before = len(books.moves)
+    books.give_back(claimant.team, charge)
+    found = first_again(books, claimant, charge)
+    books.rewind(before)
+    return found
 
 
 def _between(books: Books, claimant: Claimant, team: int, charge: Charge) -> str:

@@ -12,6 +12,7 @@ from farthing.decide.governor import Governor
 from farthing.decide.needs import needs_lacking
 from farthing.decide.obstacle import obstacle
 from farthing.decide.order import under_way
+from farthing.decide.quota import Charge
 from farthing.decide.release import held
 from farthing.state.fleet import Fleet
 from farthing.state.snapshot import Snapshot, Waiting
@@ -23,8 +24,8 @@ class Standing:
     """How a pod stands towards a `fleet` and the teams of a `tree`.
 
     `ready`: all is there that it needs in order to be placed. `starts`: it may only start together with its gang; where
-    not, and it is ready, it `contends`: it only waits for its turn. `question` is the number of what it asks; None
-    where something of its own says where it may be, or what it holds.
+    not, and it is ready, it `contends`: it only waits for its turn. `charges` are what it may then cost. `question` is
+    the number of what it asks; None where something of its own says where it may be, or what it holds.
     """
 
     fleet: Fleet
@@ -32,6 +33,7 @@ class Standing:
     ready: bool
     starts: bool
     contends: bool
+    charges: tuple[Charge, ...]
     question: int | None
 
 
@@ -46,7 +48,8 @@ def standing(snapshot: Snapshot, governor: Governor | None, waiting: Waiting) ->
 def _standing(snapshot: Snapshot, governor: Governor | None, waiting: Waiting) -> Standing:
     ready, starts = _is_ready(snapshot, governor, waiting), starting_gang(waiting) is not None
     question = _number(snapshot.fleet, waiting) if _is_plain(waiting) else None
-    return Standing(snapshot.fleet, snapshot.tree, ready, starts, ready and not starts, question)
+    charges = governor.charges(governor.team(waiting), needs_lacking(waiting)) if governor is not None and ready else ()
+    return Standing(snapshot.fleet, snapshot.tree, ready, starts, ready and not starts, charges, question)
 
 
 def _is_ready(snapshot: Snapshot, governor: Governor | None, waiting: Waiting) -> bool:

@@ -13,7 +13,6 @@ from typing import Final
 
 import numpy as np
 
-from farthing.decide.charge import times
 from farthing.decide.draft import Draft
 from farthing.decide.fairness import Line, queues_of
 from farthing.decide.fit import able, eligible
@@ -35,14 +34,17 @@ COUNTED: Final = 100
 
 @dataclass
 class Turns:
-    """The turns of one cycle. `failed` says why an ask found no place in it, None where it did or was not tried.
+    """The turns of one cycle.
 
-    `kept` are the uids of pods for whom others are leaving: what they will have is kept for them already.
+    `failed` says why an ask found no place in it, None where it did or was not tried. `costs` says what an ask may
+    cost; of one that stands for a gang, what all of it may. `kept` are the uids of pods for whom others are leaving:
+    what they will have is kept for them already.
     """
 
     snapshot: Snapshot
     governor: Governor
     failed: Callable[[Waiting], Reason | None]
+    costs: Callable[[Waiting], tuple[Charge, ...]]
     behind: dict[str, Reason] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
     keeping: bool = False
@@ -57,7 +59,7 @@ class Turns:
             team: team_order(found, tree.teams[team].queueing)
             for team, found in queues_of(self.governor.books, ready).items()
         }
-        line = Line(self.snapshot, self.governor.books, queues, self._costs, self.failed)
+        line = Line(self.snapshot, self.governor.books, queues, lambda _, waiting: self.costs(waiting), self.failed)
         while (head := line.head()) is not None:
             within, charge = line.is_within(), line.charge()
             team, waiting = head
@@ -69,12 +71,6 @@ class Turns:
             if reason is not None and self._holds_up(team, waiting, reason):
                 passed = self._tell(waiting, reason, [*(one for one, _ in passed), *line.rest(team)])
             yield passed
-
-    def _costs(self, team: int, waiting: Waiting) -> tuple[Charge, ...]:
-        """What an ask costs; one that stands for a gang, what all of it does."""
-        found = self.governor.charges(team, needs_lacking(waiting))
-        gang = starting_gang(waiting)
-        return found if gang is None else tuple(times(gang.lacking.total(), charge) for charge in found)
 
     # Those who wait -----------------------------------------------------------------------------------------------
 

@@ -3,13 +3,14 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from farthing.model.cluster import Key, Pod
 from farthing.model.gang import Member, Role
 from farthing.model.group import Group
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Gang:
     """One gang at an instant. `key` is its namespace and what tells it from others, `name` what people call it.
 
@@ -27,7 +28,7 @@ class Gang:
     newest: float = 0.0
     unseen: bool = False
 
-    @property
+    @cached_property
     def lacking(self) -> Counter[str]:
         """How many of each role must still start, and do so together."""
         return Counter({role.name: lack for role in self.roles if (lack := role.least - self.started[role.name]) > 0})

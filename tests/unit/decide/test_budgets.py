@@ -6,6 +6,7 @@ import pytest
 
 from farthing.decide.cycle import plan
 from farthing.model.budget import MICRO, Allowance, Budgets
+from farthing.model.gang import Member
 from farthing.model.plan import Hold, Place, Seen, Stop
 from farthing.model.quantity import MILLI_GPU_HOUR
 from farthing.model.reason import Why
@@ -221,3 +222,17 @@ def test_a_partition_costs_its_part_of_the_card():
     here = world(node("h0"), cut)
     ((_, need),) = needs_of(claim)
     assert _parts(here.fleet, eligible(here.fleet, need))[0] * CARD == CARD // 8
+
+
+@pytest.mark.parametrize(("size", "starts"), [(4, True), (5, False)])
+def test_a_gang_is_foretold_as_one(size, starts):
+    """Each of its pods by itself could be paid for."""
+    said = Member("id-g", "Job/g", size=(size, size))
+    mates = [asking(f"p{i}", "0.5", duration=5 * HOUR, gang=said) for i in range(size)]
+    found = decided(budgets(), *fleet(), *mates)
+    if starts:
+        assert set(found.values()) == {"h0"}
+    else:
+        (held,) = set(found.values())
+        assert held.why is Why.BUDGET_SHORT
+        assert "budget b of team team-a: 5 pods of its gang would cost at least 125.00 GBP" in held.sentence

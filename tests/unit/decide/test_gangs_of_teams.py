@@ -42,3 +42,23 @@ def test_a_gang_within_its_guarantee_goes_before_those_who_borrow():
     singles = [asking(f"b{i}", "1", "b", created=0.0) for i in range(3)]
     effects = planned(node(), slice_of("n0", 3), *teams, *gang(3, "a", created=9.0), *singles)
     assert placed(effects) == {"train-0", "train-1", "train-2"}
+
+
+def test_a_gang_of_unlike_pods_is_within_its_guarantee_by_what_all_of_it_asks_for():
+    teams = [team("a", H100=5), team("b", H100=0)]
+    said = Member("id-ray", "RayCluster/ray", size=(3, 3))
+    mates = [asking(f"ray-{i}", gpu, "a", gang=said, created=9.0) for i, gpu in enumerate(("3", "1", "1"))]
+    singles = [asking(f"b{i}", "1", "b", created=0.0) for i in range(5)]
+    effects = planned(node(), slice_of("n0", 5), *teams, *mates, *singles)
+    assert placed(effects) == {"ray-0", "ray-1", "ray-2"}
+
+
+def test_pods_of_two_teams_are_no_gang():
+    teams = [team("root", H100=4), team("a", "root", H100=2), team("b", "root", H100=2)]
+    said = Member("named/both", "both", size=(2, 2))
+    mates = [asking(f"{name}0", "1", "root", gang=said, team=name) for name in ("a", "b")]
+    effects = planned(node(), slice_of("n0", 2), *teams, *mates)
+    assert placed(effects) == set()
+    held = {effect.reason for effect in effects if isinstance(effect, Hold)}
+    assert {reason.why for reason in held} == {Why.UNSUPPORTED}
+    assert "pods that start together are of one team; those of both are of a and b" in str(held)

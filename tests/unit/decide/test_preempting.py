@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+from farthing.decide import gang as gang_room
+from farthing.decide import preempt as preempt_room
 from farthing.decide.cycle import decide
 from farthing.decide.preempt import MOST, preempt
 from farthing.model.cluster import Claim, Key, Owner, Pod
 from farthing.model.gang import Member
 from farthing.model.plan import Place, Seen
 from farthing.model.reason import Reason, Why
+from farthing.model.team import Queueing
 from farthing.state.residents import gangs_of, residents
 from tests.builders import allocated, asking, newer, node, slice_of, world
 from tests.lives import Town
@@ -259,3 +262,63 @@ def test_who_is_going_anyhow_counts_as_gone_and_nobody_else_goes():
     going, claim = running("b0", "b", "gpu-0")
     full = [(replace(going, deleting=True), claim), running("b1", "b", "gpu-1")]
     assert round_of(*fleet(2), *teams, *full, asking("mine", "1", "a")) == {}
+
+
+def test_a_gang_of_unlike_pods_takes_back_what_all_of_it_is_guaranteed():
+    teams = team("a", H100=5), team("b", H100=0)
+    full = [running(f"b{i}", "b", f"gpu-{i}") for i in range(5)]
+    said = Member("id-g", "Job/g", size=(3, 3))
+    mates = [asking(f"a{i}", gpu, "a", gang=said, owner=JOB) for i, gpu in enumerate(("3", "1", "1"))]
+    found = round_of(*fleet(5), *teams, *full, *mates)
+    assert set(found) == {f"b{i}" for i in range(5)}
+    assert "takes back what it is guaranteed" in str(found["b0"].reason)
+
+
+def test_a_gang_that_asks_for_more_than_is_guaranteed_takes_nothing_back_for_its_smallest_pod():
+    teams = team("a", H100=1), team("b", H100=0)
+    full = [running(f"b{i}", "b", f"gpu-{i}") for i in range(5)]
+    said = Member("id-g", "Job/g", size=(2, 2))
+    mates = [asking(f"a{i}", gpu, "a", gang=said, owner=JOB) for i, gpu in enumerate(("1", "4"))]
+    assert round_of(*fleet(5), *teams, *full, *mates) == {}
+
+
+def test_who_is_within_the_guarantee_is_left_to_run_where_it_would_come_back_first():
+    """Else the two would let each other go for ever: what is within goes before what its team asks for beyond that."""
+    said = Member("id-g", "Job/g", size=(2, 2))
+    mates = [asking(f"a{i}", "1", "a", gang=said, owner=JOB, priority=1) for i in range(2)]
+    low = running("low", "a", "gpu-0")
+    assert round_of(*fleet(2), team("a", H100=1), team("b"), low, *mates) == {}
+    strict = team("a", H100=1, queueing=Queueing.STRICT)
+    assert set(round_of(*fleet(2), strict, team("b"), low, *mates)) == {"low"}
+
+
+def test_nor_where_it_would_only_come_back_since_others_are_gone_too():
+    """While the two are there the small one is beyond the guarantee; without them it would be within."""
+    said = Member("id-g", "Job/g", size=(2, 2))
+    two = [running(f"two{i}", "a", f"gpu-{i}", gang=said) for i in range(2)]
+    small, high = running("small", "a", "gpu-2"), running("high", "a", "gpu-3", priority=5)
+    for guaranteed, gone in ((2, set()), (1, {"two0", "two1", "small"})):
+        found = round_of(*fleet(4), team("a", H100=guaranteed), *two, small, high, asking("more", "3", "a", priority=1))
+        assert set(found) == gone
+
+
+def test_a_large_gang_is_placed_once_in_a_round(monkeypatch):
+    """To try it takes long, and the loop waits meanwhile."""
+    tried = []
+    place = gang_room.place_together
+    monkeypatch.setattr(preempt_room, "place_together", lambda *args: tried.append(1) or place(*args))
+    said = Member("id-g", "Job/g", size=(40, 40))
+    full = [running(f"b{i}", "b", f"gpu-{i}", created=float(i)) for i in range(50)]
+    mates = [asking(f"a{i}", "1", "a", gang=said, owner=JOB) for i in range(40)]
+    found = round_of(*fleet(50), team("a", H100=40), team("b", H100=0), *full, *mates)
+    assert len(found) == 40
+    assert len(tried) == 1
+
+
+def test_a_team_takes_back_what_it_is_guaranteed_from_a_gang_before_it_takes_from_itself():
+    """Else the pod that it lets go would be the next that has to take it back."""
+    said = Member("id-g", "Job/g", size=(2, 2))
+    borrowing = [running(f"b{i}", "b", f"gpu-{i}", gang=said) for i in range(2)]
+    own = [running(f"a{i}", "a", f"gpu-{i}") for i in (2, 3)]
+    found = round_of(*fleet(4), team("a", H100=3), team("b"), *borrowing, *own, asking("high", "1", "a", priority=1))
+    assert set(found) == {"b0", "b1"}
