@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from farthing.api.names import MANAGED, NAMESPACE, SPOKE
+from farthing.api.names import MANAGED, NAMESPACE, NODE, SPOKE
 from farthing.cli.install import install_into
 from farthing.kube.connection import Connection
 from tests.api.objects import eventually, found
@@ -82,6 +82,20 @@ async def login(installed: Cluster, admin: Connection, tmp_path: Path) -> AsyncI
 async def spoke(login: Login) -> Connection:
     """The spoke: its own service account, with the rights that the installed role gives it and no others."""
     return await login(NAMESPACE, SPOKE)
+
+
+@pytest.fixture
+async def driver(installed: Cluster, admin: Connection, tmp_path: Path) -> AsyncIterator[Connection]:
+    """Somebody with a token of the node driver, bound to node `mine`."""
+    node = await admin.create("/api/v1/nodes", {"metadata": {"name": "mine"}})
+    bound = {"apiVersion": "v1", "kind": "Node", "name": "mine", "uid": node["metadata"]["uid"]}
+    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{NODE}/token"
+    answer = await admin.create(path, {"spec": {"boundObjectRef": bound}})
+    config = tmp_path / "kubeconfig"
+    config.write_text(installed.plane.kubeconfig_text(answer["status"]["token"]))
+    async with Connection.from_kubeconfig(config) as connection:
+        yield connection
+    await admin.delete("/api/v1/nodes/mine")
 
 
 async def make_namespace(admin: Connection, **labels: str) -> str:

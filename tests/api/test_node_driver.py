@@ -8,8 +8,7 @@ import yaml
 
 from farthing.api.manifests import mps_host, node_driver
 from farthing.api.manifests import spoke as spoke_manifest
-from farthing.api.names import NAMESPACE, NODE
-from farthing.kube.connection import Connection
+from farthing.api.names import NAMESPACE
 from farthing.model.errors import FarthingError
 from farthing.node.claims import ClaimWatch
 from farthing.node.share import ClaimName
@@ -28,20 +27,6 @@ def slice_of(node, driver="gpu.farthing.dev"):
         "metadata": {"name": f"{node}-x"},
         "spec": {"driver": driver, "nodeName": node, "pool": pool, "devices": []},
     }
-
-
-@pytest.fixture
-async def driver(installed, admin, tmp_path):
-    """Somebody with a token of the node driver, bound to node `mine`."""
-    node = await admin.create("/api/v1/nodes", {"metadata": {"name": "mine"}})
-    bound = {"apiVersion": "v1", "kind": "Node", "name": "mine", "uid": node["metadata"]["uid"]}
-    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{NODE}/token"
-    answer = await admin.create(path, {"spec": {"boundObjectRef": bound}})
-    config = tmp_path / "kubeconfig"
-    config.write_text(installed.plane.kubeconfig_text(answer["status"]["token"]))
-    async with Connection.from_kubeconfig(config) as connection:
-        yield connection
-    await admin.delete("/api/v1/nodes/mine")
 
 
 async def test_it_publishes_its_own_node(driver):

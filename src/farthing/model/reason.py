@@ -85,6 +85,9 @@ class Why(StrEnum):
     SHARE_CONFLICT = "ShareConflict"
     """The node has something prepared on the device that the share cannot be beside."""
 
+    DEVICE_PLUGIN = "DevicePlugin"
+    """The node has a device plugin that gives the same devices away; nothing new starts on them while it is there."""
+
     PARTITION_BUSY = "PartitionBusy"
     """A partition of the node cannot be undone, since a process still holds it."""
 

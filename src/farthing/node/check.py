@@ -11,6 +11,7 @@ from farthing.model.reason import Reason, Why
 from farthing.model.sharing import may_meet
 from farthing.node.devices import Device, Inventory
 from farthing.node.limits import compute_of, is_part, memory_of
+from farthing.node.plugins import TAKEN
 from farthing.node.share import Share
 
 
@@ -54,6 +55,16 @@ def refusal(wanted: Sequence[Share], books: Books, inventory: Inventory) -> Reas
         )
         if problem:
             return Reason(Why.SHARE_CONFLICT, problem)
+    return None
+
+
+def taken(wanted: Sequence[Share], inventory: Inventory) -> Reason | None:
+    """Why nothing new may start on these devices though there is room: a device plugin has them, too."""
+    for share in wanted:
+        device = inventory.device(share.device)
+        mark = next((t for t in device.troubles if t.name == TAKEN), None) if device and not share.admin else None
+        if mark:
+            return Reason(Why.DEVICE_PLUGIN, f"{share.device}: {mark.sentence}")
     return None
 
 

@@ -11,7 +11,7 @@ from operator import attrgetter
 
 from farthing.model.errors import FarthingError, TransientError, UnsupportedError
 from farthing.node.cdi import Cdi
-from farthing.node.check import Books, refusal
+from farthing.node.check import Books, refusal, taken
 from farthing.node.checkpoint import Checkpoint, Record
 from farthing.node.devices import Edits, Inventory, Vendor
 from farthing.node.limits import facts
@@ -100,6 +100,8 @@ class Hands:
             if record:
                 self.undo(record)
                 books.drop(record.shares)
+            if reason := taken(wanted, self.inventory):
+                return UnsupportedError(str(reason))
             reason = refusal(wanted, books, self.inventory)
         except Exception as error:  # noqa: BLE001 -- of one claim; it must not cost the others of its turn theirs
             return error

@@ -18,6 +18,7 @@ import structlog
 from prometheus_client import start_http_server
 
 from farthing.kube.connection import Connection
+from farthing.kube.events import Events
 from farthing.kube.resources import claim_path
 from farthing.model.cluster import OWN_DRIVER, Key
 from farthing.model.errors import FarthingError, PermanentError
@@ -28,17 +29,20 @@ from farthing.node.devices import Inventory, Vendor
 from farthing.node.hands import Hands
 from farthing.node.health import HealthBoard, Sight
 from farthing.node.metrics import NodeMetrics
+from farthing.node.plugins import PluginWatch, marked
 from farthing.node.prepare import Preparer
 from farthing.node.publish import Publisher
 from farthing.node.report import device_status, report
 from farthing.node.server import Service
 from farthing.node.share import ClaimName
 from farthing.node.sockets import Sockets
+from farthing.node.telling import tell_changes, warn_of_plugins
 from farthing.node.use import uses
 
 _log = structlog.get_logger(__name__)
 
 _GIVE_WAY_SECONDS: Final = 0.05
+_FIRST_SECONDS: Final = 5.0
 _LAST_SECONDS: Final = 5.0
 _PROC: Final = Path("/proc")
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -69,6 +73,11 @@ def stamp() -> str:
     return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _fine_stamp() -> str:
+    """The same as events have it, to the microsecond."""
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 async def run(settings: Settings, vendor: Vendor) -> None:
     """Be the node driver until told to stop (SIGTERM, SIGINT)."""
     stop = asyncio.Event()
@@ -79,11 +88,12 @@ async def run(settings: Settings, vendor: Vendor) -> None:
         driver = Driver(settings, vendor, connection)
         if settings.metrics_port:
             start_http_server(settings.metrics_port, settings.metrics_host, registry=driver.metrics.registry)
+        await driver.meet()
         await driver.look()
         await driver.service.start()
         stack.push_async_callback(driver.service.stop)
         gc.freeze()  # what is loaded stays: no collection looks through it in the middle of a burst
-        works = [driver.publisher.run(), driver.claims.run()]
+        works = [driver.publisher.run(), driver.claims.run(), driver.plugins.run()]
         await _until(stop, [*works, driver.keep_looking(), driver.keep_sweeping(), driver.keep_reporting()])
         await driver.finish()
 
@@ -109,9 +119,13 @@ class Driver:
         self._settings = settings
         self._vendor = vendor
         self._connection = connection
+        self._start = stamp()
+        self._seen = Inventory()
+        self._events = Events(connection, settings.node, _fine_stamp, program="node")
         self._reports: asyncio.Queue[tuple[Record, str]] = asyncio.Queue()
         self.metrics = NodeMetrics(dcgm=settings.dcgm_names, node=settings.node)
         self.publisher = Publisher(connection, settings.node, OWN_DRIVER)
+        self.plugins = PluginWatch(connection, settings.node, stamp, self._plugins_changed)
         self.health = HealthBoard()
         self.hands = Hands(vendor, Checkpoint(sockets.folder / "claims", boot), Cdi(settings.cdi))
         self.claims = ClaimWatch(connection, settings.node, time.monotonic)
@@ -127,6 +141,14 @@ class Driver:
             self.preparer, self.health, sockets, self._registered, self._prepared, self._timer, time.monotonic
         )
 
+    async def meet(self) -> None:
+        """See who else gives this node's devices away, before the first look, as far as somebody says so soon."""
+        try:
+            async with asyncio.timeout(_FIRST_SECONDS):
+                await self.plugins.read()
+        except (FarthingError, TimeoutError) as error:
+            _log.warning("this node cannot be read yet; nothing new is prepared until it is", error=str(error))
+
     async def look(self) -> None:
         """See what is here, and tell everybody. Where the library does not answer, what was seen last is broken."""
         try:
@@ -134,16 +156,27 @@ class Driver:
         except FarthingError as error:
             self.metrics.blind.inc()
             _log.error("cannot look at the devices", error=str(error))
-            if not self.hands.inventory.devices:
+            if not self._seen.devices:
                 raise
             return
+        self._seen = inventory
+        self._offer()
+        await self.health.post(Sight(inventory, time.time()))
+        await self._sample(inventory)
+
+    def _offer(self) -> None:
+        """Show what is here, with taints on what device plugins give away."""
+        inventory = marked(self._seen, self.plugins.offers, self._start)
         if inventory != self.hands.inventory:
-            _tell(self.hands.inventory, inventory)
+            tell_changes(self.hands.inventory, inventory)
         self.hands.inventory = inventory
         self.publisher.show(inventory)
-        await self.health.post(Sight(inventory, time.time()))
-        self._count(inventory)
-        await self._sample(inventory)
+        self.metrics.count(inventory)
+
+    async def _plugins_changed(self) -> None:
+        if self._seen.devices:
+            self._offer()
+        await warn_of_plugins(self._events, self._settings.node, self.plugins.offers or {})
 
     async def _sample(self, inventory: Inventory) -> None:
         """Who uses how much; what cannot be read is left out until the next look."""
@@ -214,23 +247,3 @@ class Driver:
     def _timer(self, call: str, outcome: str, seconds: float) -> None:
         self.metrics.calls.labels(call, outcome).observe(seconds)
         self.metrics.claims.set(len(self.hands.checkpoint))
-
-    def _count(self, inventory: Inventory) -> None:
-        states = ["broken" if d.broken else "warned" if d.troubles else "well" for d in inventory.devices]
-        for state in ("well", "warned", "broken"):
-            self.metrics.devices.labels(state).set(states.count(state))
-
-
-def _tell(before: Inventory, now: Inventory) -> None:
-    """Log what changed about the devices."""
-    for device in now.devices:
-        known = before.device(device.name)
-        if known is None:
-            _log.info("device", name=device.name, memory=device.memory, levels=sorted(device.levels))
-        for trouble in set(device.troubles) - set(known.troubles if known else ()):
-            _log.error("device in trouble", name=device.name, what=trouble.sentence, effect=trouble.effect)
-        for trouble in set(known.troubles if known else ()) - set(device.troubles):
-            _log.info("device recovered", name=device.name, what=trouble.sentence)
-    for device in before.devices:
-        if now.device(device.name) is None:
-            _log.error("device is gone", name=device.name)

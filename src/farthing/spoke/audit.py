@@ -11,12 +11,12 @@ import structlog
 
 from farthing.decide.audit import Difference, audit
 from farthing.kube.connection import Connection
+from farthing.kube.events import Events
 from farthing.kube.resources import CLAIMS
 from farthing.kube.watch import read_list
 from farthing.model.cluster import Claim
 from farthing.model.errors import FarthingError
 from farthing.model.reason import Reason, Why
-from farthing.spoke.events import Events
 from farthing.spoke.loop import Loop
 
 _log = structlog.get_logger(__name__)

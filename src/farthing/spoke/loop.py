@@ -14,10 +14,10 @@ import structlog
 from farthing.decide.cycle import Decision, decide
 from farthing.decide.preempt import preempt
 from farthing.kube.apply import Applier
+from farthing.kube.events import Events
 from farthing.kube.watch import Inbox
 from farthing.model.errors import ConflictError, FarthingError, NotFoundError, UnansweredError
 from farthing.model.plan import Effect, Hold, MakeTemplate, Observation, Place, Plan, Preempt, Release, Stop
-from farthing.spoke.events import Events
 from farthing.spoke.metrics import Metrics
 from farthing.spoke.record import record
 from farthing.spoke.telling import Telling

@@ -23,12 +23,12 @@ from prometheus_client import start_http_server
 from farthing.kube.apply import Applier
 from farthing.kube.budgets import write_standing
 from farthing.kube.connection import Connection
+from farthing.kube.events import Events
 from farthing.kube.resources import METERED, WATCHED
 from farthing.kube.watch import Inbox, follow
 from farthing.model.errors import FarthingError
 from farthing.spoke.audit import Auditor
 from farthing.spoke.compiling import use_compiled
-from farthing.spoke.events import Events
 from farthing.spoke.governing import Governing
 from farthing.spoke.lease import Lease
 from farthing.spoke.loop import Loop

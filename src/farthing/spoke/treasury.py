@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from farthing.kube.events import Events
 from farthing.ledger.budget import Account, Budget, factors_now, prices_now
 from farthing.ledger.price import PriceBook
 from farthing.ledger.read_budgets import parse_budget
@@ -25,7 +26,6 @@ from farthing.model.errors import FarthingError, InvalidError
 from farthing.model.reason import Reason, Why
 from farthing.model.team import Team
 from farthing.model.written import BudgetObject, PriceBookObject
-from farthing.spoke.events import Events
 from farthing.spoke.metrics import Metrics
 from farthing.spoke.settings import LedgerSettings
 from farthing.spoke.standings import Standings, Write

@@ -1,4 +1,4 @@
-"""Events on pods: what people see with `kubectl describe`. Best effort: an event that cannot be written is counted."""
+"""Events on pods and nodes: what people see with `kubectl describe`. Whoever tells them counts or logs what fails."""
 
 import hashlib
 from collections.abc import Callable
@@ -8,15 +8,17 @@ from farthing.model.cluster import Key, Pod
 from farthing.model.errors import ExistsError
 from farthing.model.reason import Reason
 
-CONTROLLER = "farthing.dev/spoke"
 LONGEST_NOTE = 1024
 """Characters; Kubernetes' own limit."""
 
 
 class Events:
-    """Writes events.k8s.io/v1 Events. `stamp` is the time as Kubernetes writes it."""
+    """Writes events.k8s.io/v1 Events. `stamp` is the time as Kubernetes writes it, to the microsecond."""
 
-    def __init__(self, connection: Connection, identity: str, stamp: Callable[[], str]) -> None:
+    def __init__(
+        self, connection: Connection, identity: str, stamp: Callable[[], str], *, program: str = "spoke"
+    ) -> None:
+        self._controller = f"farthing.dev/{program}"
         self._connection = connection
         self._identity = identity
         self._stamp = stamp
@@ -49,7 +51,7 @@ class Events:
         body = {
             "metadata": {"name": f"{about.name[:230]}.{unique}", "namespace": about.namespace},
             "eventTime": at,
-            "reportingController": CONTROLLER,
+            "reportingController": self._controller,
             "reportingInstance": self._identity[:128],
             "action": action,
             "reason": reason.why.value,
