@@ -7,6 +7,7 @@ import yaml
 
 from farthing.api.chart import FOLDER, IMAGE, REPLICAS, chart
 from farthing.api.manifests import manifests, mps_host, node_driver, spoke
+from farthing.api.names import NAMESPACE
 from farthing.local.pins import KUBERNETES
 from tests.helm import helm, needs_helm
 
@@ -71,3 +72,13 @@ def test_the_programs_run_with_as_little_as_they_can(text):
     assert container["securityContext"]["capabilities"]["drop"] == ["ALL"]
     assert "privileged" not in container["securityContext"]
     assert "hostNetwork" not in spec
+
+
+@needs_helm
+def test_helm_tells_the_driver_its_time_slice():
+    values = ("--set", f"image={NAME}", "--set", "node.timeSlice=long")
+    made = named(yaml.safe_load_all(helm("template", "farthing", ROOT / FOLDER, "--kube-version", KUBERNETES, *values)))
+    spec = made["DaemonSet", NAMESPACE, "farthing-node"]["spec"]["template"]["spec"]
+    (args,) = (container["args"] for container in spec["containers"])
+    assert args[args.index("--time-slice") + 1] == "long"
+    assert "--mps-host" in args

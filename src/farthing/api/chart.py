@@ -13,6 +13,8 @@ FOLDER: Final = "deploy/helm/farthing"
 IMAGE: Final = '{{ required "image: name an image of Farthing; there is no published one" .Values.image | quote }}'
 REPLICAS: Final = "{{ .Values.spoke.replicas }}"
 VERSION: Final = "0.1.0"
+_ARGS: Final = "args: [--log, json, "
+_TIME_SLICE: Final = "{{- with .Values.node.timeSlice }} --time-slice, {{ quote . }},{{ end }}"
 
 _CHART: Final = f"""apiVersion: v2
 name: farthing
@@ -31,6 +33,8 @@ spoke:
 node:
   # Whether the chart runs the driver on nodes labelled farthing.dev/gpus=nvidia.
   enabled: true
+  # default, short, medium or long: the time slice of GPUs while shares take turns on them. Empty: left as it is.
+  timeSlice: ""
 mps:
   # Whether it runs the MPS host there, too. Without it `hard` and `soft` shares are not prepared.
   enabled: true
@@ -48,13 +52,18 @@ def chart() -> dict[str, str]:
         where = "crds" if name == "00-crds.yaml" else "templates"
         files[f"{where}/{name}"] = _without_namespace(text)
     files["templates/30-spoke.yaml"] = _where("spoke", spoke(IMAGE).replace("replicas: 2", f"replicas: {REPLICAS}"))
-    files["templates/31-node-driver.yaml"] = _where("node", node_driver(IMAGE))
+    files["templates/31-node-driver.yaml"] = _where("node", _with_time_slice(node_driver(IMAGE)))
     files["templates/32-mps-host.yaml"] = _where("mps", mps_host(IMAGE))
     return {f"{FOLDER}/{name}": text for name, text in files.items()}
 
 
 def _where(part: str, text: str) -> str:
     return f"{{{{- if .Values.{part}.enabled }}}}\n{text}{{{{- end }}}}\n"
+
+
+def _with_time_slice(text: str) -> str:
+    """The driver's arguments with one more, where the value is set; on a line of its own."""
+    return text.replace(_ARGS, f"{_ARGS.rstrip()}\n{_TIME_SLICE}\n          ")
 
 
 def _without_namespace(text: str) -> str:

@@ -17,6 +17,7 @@ from farthing.node.nvidia import Nvidia
 from farthing.node.nvidia_mig import Partitions
 from farthing.node.run import Settings, run, stamp
 from farthing.node.simulated import Simulated
+from farthing.node.time_slice import TimeSlice, TimeSlices
 
 
 class VendorName(StrEnum):
@@ -59,6 +60,16 @@ def node(
     mig_dir: Annotated[
         Path, typer.Option("--mig-dir", help="Folder for notes of the MIG instances that it cut; gone after a boot.")
     ] = Path("/run/farthing/mig"),
+    time_slice: Annotated[
+        TimeSlice | None,
+        typer.Option(
+            "--time-slice",
+            help="Time slice of NVIDIA GPUs while shares take turns on them; default: it is left as it is.",
+        ),
+    ] = None,
+    nvidia_smi: Annotated[
+        str, typer.Option("--nvidia-smi", help="NVIDIA's program that sets time slices.")
+    ] = "nvidia-smi",
     look_seconds: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks at the devices.")] = 15.0,
     sweep_seconds: Annotated[float, typer.Option(min=1, help="Seconds between two searches for leftovers.")] = 300.0,
     kubeconfig: Annotated[
@@ -109,7 +120,8 @@ def node(
     if chosen is VendorName.nvidia:
         control = shutil.which(mps_control)
         mps = MpsDaemons(mps_dir.absolute(), control, host=mps_host) if control else None
-        hardware: Vendor = Nvidia(mps, Partitions(mig_dir.absolute()), stamp)
+        slices = TimeSlices(nvidia_smi, time_slice) if time_slice else None
+        hardware: Vendor = Nvidia(mps, Partitions(mig_dir.absolute()), stamp, slices=slices)
     else:
         hardware = _vendor(chosen, simulated, name)
     asyncio.run(run(settings, hardware))

@@ -29,6 +29,7 @@ from farthing.node.nvidia_links import Links, bus_id
 from farthing.node.nvidia_mig import Partitions
 from farthing.node.nvidia_profiles import text
 from farthing.node.share import Share
+from farthing.node.time_slice import TimeSlices
 from farthing.node.topology import DOMAIN, place_of
 
 _log = structlog.get_logger(__name__)
@@ -42,7 +43,7 @@ _MODEL: Final = re.compile(r"\b(A\d+|H\d+|B\d+|GB\d+|GH\d+|L\d+S?|V\d+|P\d+|T\d+
 class Nvidia:
     """The GPUs of this machine. Without `mps`, `soft` and `hard` are not offered; without `mig`, nothing is cut.
 
-    `root` stands for `/` in tests.
+    Without `slices`, time slices stay as they are. `root` stands for `/` in tests.
     """
 
     def __init__(
@@ -51,7 +52,9 @@ class Nvidia:
         mig: Partitions | None,
         stamp: Callable[[], str],
         root: Path = Path("/"),
+        slices: TimeSlices | None = None,
     ) -> None:
+        self._slices = slices
         self._mps = mps
         self._mig = mig
         self._root = root
@@ -88,6 +91,8 @@ class Nvidia:
 
     def open(self, shares: tuple[Share, ...]) -> Edits:
         devices = {device.name: device for device in self._seen.devices}
+        if self._slices:
+            self._slices.begin(self._in_turns(shares))
         opened = [self._opened(share, devices[share.device]) for share in shares]
         nodes = [node for _, found in opened for node in found]
         uuids = ",".join(uuid for uuid, _ in opened)
@@ -105,6 +110,8 @@ class Nvidia:
         if self._mig:
             for share in shares:
                 self._mig.close(share.device, share.claim.uid)
+        if self._slices:
+            self._slices.end(self._in_turns(shares) - self._in_turns(others))
 
     def tidy(self, opened: tuple[Share, ...]) -> tuple[str, ...]:
         stopped = self._mps.tidy(_limited(opened)) if self._mps else ()
@@ -116,6 +123,11 @@ class Nvidia:
         cut = dict(self._mig.live()) if self._mig else {}
         uuids = {device.name: str(device.attributes.get("uuid", "")) for device in self._seen.devices} | cut
         return tuple(sample for name, uuid in uuids.items() if uuid for sample in _used(name, uuid))
+
+    def _in_turns(self, shares: Sequence[Share]) -> set[str]:
+        """The UUIDs of the GPUs on which these shares take turns. MIG instances have no time slice of their own."""
+        mine = (self._seen.device(share.device) for share in shares if share.level == "shared" and not share.admin)
+        return {str(device.attributes["uuid"]) for device in mine if device and device.attributes["type"] == "gpu"}
 
     # One GPU ------------------------------------------------------------------------------------------------------
 
@@ -136,6 +148,8 @@ class Nvidia:
         uuid = text(pynvml.nvmlDeviceGetUUID(handle))
         minor = pynvml.nvmlDeviceGetMinorNumber(handle)
         troubles = self._health.of(handle, uuid)
+        if self._slices and uuid in self._slices.failures:
+            troubles += (self._health.unset(uuid, self._slices.failures[uuid]),)
         attributes = _attributes(handle, uuid, minor, driver, self._root)
         mode = _mig_mode(handle)
         if mode == "on":

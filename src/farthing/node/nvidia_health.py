@@ -47,6 +47,9 @@ class Health:
     def lost(self, name: str) -> Trouble:
         return self._trouble(name, "lost", "bus", "NoExecute", "the GPU does not answer any more")
 
+    def unset(self, uuid: str, sentence: str) -> Trouble:
+        return self._trouble(uuid, "time-slice", "unset", "None", sentence)
+
     def _trouble(self, about: str, name: str, value: str, effect: Effect, sentence: str) -> Trouble:
         since = self._since.setdefault((about, name, value), self._stamp())
         return Trouble(name, value, effect, since, sentence)

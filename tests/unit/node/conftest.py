@@ -168,8 +168,8 @@ def start(library, tmp_path):
     """A way to start a driver on such a library."""
     made = []
 
-    def begin(*, mps=True):
-        made.append(Machine(library, tmp_path, mps))
+    def begin(*, mps=True, **more):
+        made.append(Machine(library, tmp_path, mps, **more))
         return made[0]
 
     yield begin

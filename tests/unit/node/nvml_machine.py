@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 DOUBLE = Path(__file__).parent / "mps_double.py"
+SMI_DOUBLE = Path(__file__).parent / "smi_double.py"
 ROOT = Path(__file__).parents[3]
 MACHINE = """
 driver: 570.86.10
@@ -74,7 +75,7 @@ def flat(value, prefix=""):
 class Machine:
     """The hardware, and a process with a driver that sees it; `restart` is the next driver on the same hardware."""
 
-    def __init__(self, library, folder, mps):
+    def __init__(self, library, folder, mps, time_slice="", smi=SMI_DOUBLE):
         self.state = yaml.safe_load(MACHINE)
         self._file = folder / "machine"
         self.write()
@@ -91,6 +92,7 @@ class Machine:
         }
         probe = Path(__file__).parent / "nvml_probe.py"
         self._command = [sys.executable, str(probe), "mps" if mps else "plain", str(folder), str(DOUBLE)]
+        self._command += [str(smi), time_slice] if time_slice else []
         self.begin()
 
     def begin(self):
@@ -125,6 +127,14 @@ class Machine:
         file = self._file.with_name("machine.mig")
         lines = file.read_text().splitlines() if file.exists() else []
         return sorted((int(g), int(p), int(s), int(c)) for g, _, p, s, _, c, _ in (line.split() for line in lines))
+
+    @property
+    def told(self):
+        """What nvidia-smi was told since it was asked last."""
+        file = self._file.with_name("machine.smi")
+        lines = file.read_text().splitlines() if file.exists() else []
+        file.unlink(missing_ok=True)
+        return lines
 
     def ask(self, *words):
         """The answer; None where the process was killed over it."""

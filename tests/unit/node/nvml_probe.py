@@ -19,6 +19,7 @@ from farthing.node.nvidia import Nvidia
 from farthing.node.nvidia_mig import Partitions
 from farthing.node.prepare import Preparer
 from farthing.node.share import shares_of
+from farthing.node.time_slice import TimeSlice, TimeSlices
 from farthing.node.use import UseCollector, uses
 from tests.unit.node.conftest import claim, name
 
@@ -31,7 +32,8 @@ class Probe:
 
     def __init__(self):
         mps = MpsDaemons(FOLDER / "mps", sys.argv[3], own_shm=False) if sys.argv[1] == "mps" else None
-        self.vendor = Nvidia(mps, Partitions(FOLDER / "mig"), lambda: "T", FOLDER / "root")
+        slices = TimeSlices(sys.argv[4], TimeSlice(sys.argv[5])) if sys.argv[5:] else None
+        self.vendor = Nvidia(mps, Partitions(FOLDER / "mig"), lambda: "T", FOLDER / "root", slices)
         self.hands = Hands(self.vendor, Checkpoint(FOLDER / "claims", "boot"), Cdi(FOLDER / "cdi"))
         self.driver = Preparer(self.hands, self.fetch, "gpu.farthing.dev", "n1", FOLDER / "lock")
 
@@ -58,12 +60,15 @@ class Probe:
     def counters(self):
         return {name: dict(counters) for name, counters in self.hands.inventory.counters.items()}
 
-    def open(self, level, device="gpu-0"):
-        edits = self.vendor.open(shares_of(claim(1, device, level=level), "gpu.farthing.dev", "n1"))
+    def open(self, level, device="gpu-0", number=1):
+        edits = self.vendor.open(shares_of(claim(int(number), device, level=level), "gpu.farthing.dev", "n1"))
         return {"env": edits.env, "nodes": edits.nodes, "mounts": [m.container for m in edits.mounts]}
 
-    def close(self, level, device="gpu-0"):
-        self.vendor.close(shares_of(claim(1, device, level=level), "gpu.farthing.dev", "n1"), ())
+    def close(self, level, device="gpu-0", *others):
+        stay = [
+            share for n in others for share in shares_of(claim(int(n), device, level=level), "gpu.farthing.dev", "n1")
+        ]
+        self.vendor.close(shares_of(claim(1, device, level=level), "gpu.farthing.dev", "n1"), tuple(stay))
         return {}
 
     def give(self, number, device):
