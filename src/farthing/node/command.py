@@ -12,8 +12,10 @@ from farthing.logs import LogFormat, configure_logging
 from farthing.model.errors import InvalidError
 from farthing.node.amd import Amd
 from farthing.node.devices import Vendor
+from farthing.node.memory_limits import MemoryLimits
 from farthing.node.mps import MpsDaemons
 from farthing.node.nvidia import Nvidia
+from farthing.node.nvidia_memory import limit_memory
 from farthing.node.nvidia_mig import Partitions
 from farthing.node.run import Settings, run, stamp
 from farthing.node.simulated import Simulated
@@ -70,6 +72,13 @@ def node(
     nvidia_smi: Annotated[
         str, typer.Option("--nvidia-smi", help="NVIDIA's program that sets time slices.")
     ] = "nvidia-smi",
+    cgroups: Annotated[
+        Path | None,
+        typer.Option(
+            "--cgroup-dir",
+            help="The host's cgroups: limit the GPU memory of hard shares there, too, where NVIDIA's driver can.",
+        ),
+    ] = None,
     look_seconds: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks at the devices.")] = 15.0,
     sweep_seconds: Annotated[float, typer.Option(min=1, help="Seconds between two searches for leftovers.")] = 300.0,
     kubeconfig: Annotated[
@@ -122,9 +131,10 @@ def node(
         mps = MpsDaemons(mps_dir.absolute(), control, host=mps_host) if control else None
         slices = TimeSlices(nvidia_smi, time_slice) if time_slice else None
         hardware: Vendor = Nvidia(mps, Partitions(mig_dir.absolute()), stamp, slices=slices)
+        limits = MemoryLimits(cgroups.absolute(), limit_memory) if cgroups else None
     else:
-        hardware = _vendor(chosen, simulated, name)
-    asyncio.run(run(settings, hardware))
+        hardware, limits = _vendor(chosen, simulated, name), None
+    asyncio.run(run(settings, hardware, limits))
 
 
 def _vendor(chosen: VendorName, simulated: Path | None, node_name: str) -> Vendor:

@@ -29,6 +29,11 @@ def is_part(share: Share, device: Device) -> bool:
     return memory_of(share, device) < device.memory or compute_of(share, device) < device.compute
 
 
+def has_wall(share: Share, device: Device) -> bool:
+    """Whether the memory of its containers is to be limited by cgroup as well: parts of whole GPUs at `hard`."""
+    return share.level == "hard" and not share.admin and device.shared and is_part(share, device)
+
+
 def needs_daemon(shares: Sequence[Share], devices: Mapping[str, Device]) -> bool:
     """Whether an MPS daemon has to keep the shares of one request within their limits."""
     return any(share.level in MPS_LEVELS and is_part(share, devices[share.device]) for share in shares)

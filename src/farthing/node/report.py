@@ -11,22 +11,28 @@ from farthing.model.cluster import Key
 from farthing.model.errors import ConflictError, FarthingError, NotFoundError, TransientError
 from farthing.node.checkpoint import Record
 from farthing.node.devices import Device, Inventory
-from farthing.node.limits import compute_of, memory_of
+from farthing.node.limits import compute_of, has_wall, memory_of
 from farthing.node.share import Share
 
 _log = structlog.get_logger(__name__)
 
 CONDITION: Final = "Ready"
+WALL: Final = "MemoryLimitedByCgroup"
 _ATTEMPTS: Final = 8
 
 
-def device_status(record: Record, driver: str, pool: str, inventory: Inventory, now: str) -> list[dict[str, Any]]:
-    """`status.devices` of a claim. Shares of devices that are gone since are left out."""
+def device_status(
+    record: Record, driver: str, pool: str, inventory: Inventory, now: str, *, walled: bool | None = None
+) -> list[dict[str, Any]]:
+    """`status.devices` of a claim. Shares of devices that are gone since are left out.
+
+    `walled` is whether the memory of its containers is limited by their cgroups, None where that is not done here.
+    """
     found = ((share, inventory.device(share.device)) for share in record.shares)
-    return [_entry(share, device, driver, pool, now) for share, device in found if device]
+    return [_entry(share, device, driver, pool, now, walled) for share, device in found if device]
 
 
-def _entry(share: Share, device: Device, driver: str, pool: str, now: str) -> dict[str, Any]:
+def _entry(share: Share, device: Device, driver: str, pool: str, now: str, walled: bool | None) -> dict[str, Any]:
     memory, compute = memory_of(share, device), compute_of(share, device)
     return {
         "driver": driver,
@@ -40,7 +46,8 @@ def _entry(share: Share, device: Device, driver: str, pool: str, now: str) -> di
                 "reason": "Prepared",
                 "message": f"{compute} thousandths and {memory} bytes of {share.device} at {share.level}",
                 "lastTransitionTime": now,
-            }
+            },
+            *(_wall(now, inside=walled) if walled is not None and has_wall(share, device) else ()),
         ],
         "data": {
             "apiVersion": "farthing.dev/v1",
@@ -51,6 +58,19 @@ def _entry(share: Share, device: Device, driver: str, pool: str, now: str) -> di
             "compute": compute,
         },
     }
+
+
+def _wall(now: str, *, inside: bool) -> list[dict[str, Any]]:
+    status, reason, who = ("True", "Limited", "all") if inside else ("False", "MpsOnly", "not all")
+    return [
+        {
+            "type": WALL,
+            "status": status,
+            "reason": reason,
+            "message": f"{who} its containers are limited by cgroup, beside MPS",
+            "lastTransitionTime": now,
+        }
+    ]
 
 
 async def report(connection: Connection, record: Record, devices: list[dict[str, Any]]) -> bool:

@@ -28,6 +28,7 @@ from farthing.node.claims import ClaimWatch
 from farthing.node.devices import Inventory, Vendor
 from farthing.node.hands import Hands
 from farthing.node.health import HealthBoard, Sight
+from farthing.node.memory_limits import LOOK_SECONDS, MemoryLimits
 from farthing.node.metrics import NodeMetrics
 from farthing.node.plugins import PluginWatch, marked
 from farthing.node.prepare import Preparer
@@ -78,14 +79,14 @@ def _fine_stamp() -> str:
     return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-async def run(settings: Settings, vendor: Vendor) -> None:
-    """Be the node driver until told to stop (SIGTERM, SIGINT)."""
+async def run(settings: Settings, vendor: Vendor, limits: MemoryLimits | None = None) -> None:
+    """Be the node driver until told to stop (SIGTERM, SIGINT). Without `limits`, nothing is limited by cgroup."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         connection = await stack.enter_async_context(Connection.from_kubeconfig(settings.kubeconfig, settings.context))
-        driver = Driver(settings, vendor, connection)
+        driver = Driver(settings, vendor, connection, limits)
         if settings.metrics_port:
             start_http_server(settings.metrics_port, settings.metrics_host, registry=driver.metrics.registry)
         await driver.meet()
@@ -94,6 +95,7 @@ async def run(settings: Settings, vendor: Vendor) -> None:
         stack.push_async_callback(driver.service.stop)
         gc.freeze()  # what is loaded stays: no collection looks through it in the middle of a burst
         works = [driver.publisher.run(), driver.claims.run(), driver.plugins.run()]
+        works += [driver.keep_limiting()] if limits else []
         await _until(stop, [*works, driver.keep_looking(), driver.keep_sweeping(), driver.keep_reporting()])
         await driver.finish()
 
@@ -113,11 +115,14 @@ async def _until(stop: asyncio.Event, works: list[Any]) -> None:
 class Driver:
     """The parts of one driver and what they do for each other."""
 
-    def __init__(self, settings: Settings, vendor: Vendor, connection: Connection) -> None:
+    def __init__(
+        self, settings: Settings, vendor: Vendor, connection: Connection, limits: MemoryLimits | None = None
+    ) -> None:
         sockets = Sockets(settings.kubelet, OWN_DRIVER, settings.instance)
         boot = _BOOT.read_text(encoding="utf-8").strip()
         self._settings = settings
         self._vendor = vendor
+        self._limits = limits
         self._connection = connection
         self._start = stamp()
         self._seen = Inventory()
@@ -210,6 +215,15 @@ class Driver:
             self.metrics.claims.set(len(self.hands.checkpoint))
             await asyncio.sleep(self._settings.sweep_seconds)
 
+    async def keep_limiting(self) -> None:
+        """Limit the containers of `hard` shares as soon as they are there, and say on the claim when that changes."""
+        while limits := self._limits:
+            records = {record.claim.uid: record for record in self.hands.checkpoint if record.state == "prepared"}
+            changed = await asyncio.to_thread(limits.enforce, records.values(), self.hands.inventory)
+            for uid in changed:
+                self._prepared(records[uid])
+            await asyncio.sleep(LOOK_SECONDS)
+
     async def finish(self) -> None:
         """Write the last reports, as far as there is time."""
         with contextlib.suppress(TimeoutError):
@@ -241,7 +255,9 @@ class Driver:
             await self._report(record, at)
 
     async def _report(self, record: Record, at: str) -> None:
-        devices = device_status(record, OWN_DRIVER, self._settings.node, self.hands.inventory, at)
+        walled = record.claim.uid in self._limits.inside if self._limits else None
+        node, inventory = self._settings.node, self.hands.inventory
+        devices = device_status(record, OWN_DRIVER, node, inventory, at, walled=walled)
         await report(self._connection, record, devices)
 
     def _timer(self, call: str, outcome: str, seconds: float) -> None:

@@ -16,6 +16,7 @@ from farthing.node.checkpoint import Checkpoint
 from farthing.node.hands import Hands
 from farthing.node.mps import MpsDaemons
 from farthing.node.nvidia import Nvidia
+from farthing.node.nvidia_memory import limit_memory
 from farthing.node.nvidia_mig import Partitions
 from farthing.node.prepare import Preparer
 from farthing.node.share import shares_of
@@ -69,6 +70,10 @@ class Probe:
             share for n in others for share in shares_of(claim(int(n), device, level=level), "gpu.farthing.dev", "n1")
         ]
         self.vendor.close(shares_of(claim(1, device, level=level), "gpu.farthing.dev", "n1"), tuple(stay))
+        return {}
+
+    def limit(self, device, group, memory):
+        limit_memory(self.hands.inventory.by_name[device], Path(group), int(memory))
         return {}
 
     def give(self, number, device):

@@ -210,6 +210,24 @@ int nvmlDeviceGetProcessUtilization(handle h, struct sample *out, unsigned *coun
     return processes(h, NULL, out, count);
 }
 
+/* Limits of cgroups (R615): gpuN.limits=0 can, any other is the error. Whether the driver has the call at all is not told
+ * here: a library without a symbol is another library. What is set stands in the file $FAKE_NVML.limits. */
+struct set_limits { const char *group; u64 soft, hard; };
+int nvmlDeviceSetMemoryLimits_v1(handle h, struct set_limits *limits) {
+    const char *can = of(h, "limits"), *uuid;
+    char path[512];
+    FILE *file;
+    if ((long)h >= 1000 || !can) return NOT_SUPPORTED;
+    if (atoi(can)) return atoi(can);
+    if (access(limits->group, F_OK)) return NOT_FOUND;
+    snprintf(path, sizeof path, "%s.limits", getenv("FAKE_NVML"));
+    uuid = of(h, "uuid");
+    file = fopen(path, "a");
+    fprintf(file, "%s %s %llu %llu\n", uuid, limits->group, limits->soft, limits->hard);
+    fclose(file);
+    return SUCCESS;
+}
+
 /* MIG: gpuN.profileK=id,slices,most,sms,copy,dec,enc,jpeg,ofa,MiB,size,name,start start ... */
 struct profile { int id, slices, most, sms, copy, dec, enc, jpeg, ofa, mib, size; char name[32], starts[64]; };
 
