@@ -98,12 +98,13 @@ class Turns:
 
     def _tell(self, first: Waiting, reason: Reason, behind: list[Waiting]) -> Passed:
         """Those behind learn their place, and what the first of them waits for."""
+        line = f"in team {first.team}'s line, which is strict; first is {first.pod.key}: {reason}"
+        far = Reason(Why.QUEUED, f"a place after {COUNTED} {line}")
         found = []
         for place, one in enumerate(behind, start=2):
-            number = f"place {place}" if place <= COUNTED else f"a place after {COUNTED}"
-            sentence = f"{number} in team {one.team}'s line, which is strict; first is {first.pod.key}: {reason}"
-            self.behind[one.pod.uid] = Reason(Why.QUEUED, sentence)
-            found.append((one, self.behind[one.pod.uid]))
+            told = Reason(Why.QUEUED, f"place {place} {line}") if place <= COUNTED else far
+            self.behind[one.pod.uid] = told
+            found.append((one, told))
         return found
 
 
