@@ -17,11 +17,15 @@ def limit_memory(device: Device, group: Path, memory: int) -> None:
 
     Raises UnsupportedError where the driver or the GPU cannot, TransientError where this time it did not work.
     """
-    limits = pynvml.c_nvmlSetMemoryLimits_v1_t(str(group).encode(), 0, memory)
+    path = str(group).encode()
+    kept = pynvml.c_nvmlGetMemoryLimits_v1_t(path)
     try:
         handle = pynvml.nvmlDeviceGetHandleByUUID(device.attributes["uuid"])
-        pynvml.nvmlDeviceSetMemoryLimits_v1(handle, limits)
+        pynvml.nvmlDeviceSetMemoryLimits_v1(handle, pynvml.c_nvmlSetMemoryLimits_v1_t(path, 0, memory))
+        pynvml.nvmlDeviceGetMemoryLimits_v1(handle, kept)
     except (pynvml.NVMLError_FunctionNotFound, pynvml.NVMLError_NotSupported, pynvml.NVMLError_NoPermission) as error:
         raise UnsupportedError(f"NVIDIA's driver does not limit memory by cgroup here ({error})") from error
     except pynvml.NVMLError as error:
         raise TransientError(f"NVIDIA's driver did not limit {group} ({error})") from error
+    if kept.hardLimit == pynvml.NVML_DEVICE_MEMORY_LIMIT_MAX:
+        raise TransientError(f"NVIDIA's driver took the limit of {group} and does not keep it")

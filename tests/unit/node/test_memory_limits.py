@@ -206,6 +206,8 @@ def test_nvml_is_told_the_cgroup_and_the_bytes_and_nothing_is_reserved(start, tm
     assert machine.ask("limit", "gpu-0", tmp_path, 20 * GIB) == {}
     assert (tmp_path / "machine.limits").read_text() == f"GPU-0 {tmp_path} 0 {20 * GIB}\n"
     assert "did not limit /nonexistent" in machine.ask("limit", "gpu-0", "/nonexistent", 1)["error"]
+    machine.change("gpu0", forgets=1)
+    assert "does not keep it" in machine.ask("limit", "gpu-0", tmp_path, 1)["error"]
     for code in (3, 4, 13):
         machine.change("gpu0", limits=code)
         assert "does not limit memory by cgroup" in machine.ask("limit", "gpu-0", tmp_path, 1)["error"]

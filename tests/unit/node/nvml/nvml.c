@@ -210,8 +210,8 @@ int nvmlDeviceGetProcessUtilization(handle h, struct sample *out, unsigned *coun
     return processes(h, NULL, out, count);
 }
 
-/* Limits of cgroups (R615): gpuN.limits=0 can, any other is the error. Whether the driver has the call at all is not told
- * here: a library without a symbol is another library. What is set stands in the file $FAKE_NVML.limits. */
+/* Limits of cgroups (R615): gpuN.limits=0 can, any other number is the error; gpuN.forgets=1 takes them and does not
+ * keep them. What is set stands in the file $FAKE_NVML.limits. */
 struct set_limits { const char *group; u64 soft, hard; };
 int nvmlDeviceSetMemoryLimits_v1(handle h, struct set_limits *limits) {
     const char *can = of(h, "limits"), *uuid;
@@ -225,6 +225,20 @@ int nvmlDeviceSetMemoryLimits_v1(handle h, struct set_limits *limits) {
     file = fopen(path, "a");
     fprintf(file, "%s %s %llu %llu\n", uuid, limits->group, limits->soft, limits->hard);
     fclose(file);
+    return SUCCESS;
+}
+struct get_limits { const char *group; u64 soft, hard, used; };
+int nvmlDeviceGetMemoryLimits_v1(handle h, struct get_limits *limits) {
+    char path[512], uuid[128], group[512];
+    u64 soft, hard;
+    FILE *file;
+    limits->soft = 0, limits->hard = ~0ull, limits->used = 0;
+    if ((long)h >= 1000) return NOT_SUPPORTED;
+    snprintf(path, sizeof path, "%s.limits", getenv("FAKE_NVML"));
+    file = of(h, "forgets") ? NULL : fopen(path, "r");
+    while (file && fscanf(file, "%127s %511s %llu %llu", uuid, group, &soft, &hard) == 4)
+        if (!strcmp(uuid, of(h, "uuid")) && !strcmp(group, limits->group)) limits->soft = soft, limits->hard = hard;
+    if (file) fclose(file);
     return SUCCESS;
 }
 
