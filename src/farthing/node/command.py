@@ -66,7 +66,7 @@ def node(
         TimeSlice | None,
         typer.Option(
             "--time-slice",
-            help="Time slice of NVIDIA GPUs while shares take turns on them; default: it is left as it is.",
+            help="Time slice of NVIDIA GPUs while shares take turns on them; without it, theirs stays.",
         ),
     ] = None,
     nvidia_smi: Annotated[
