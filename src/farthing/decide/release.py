@@ -5,6 +5,7 @@ pods that kube-scheduler refuses, devices that vanish under a pod on its way, al
 devices of which more was given than they have.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -20,9 +21,14 @@ FIRST_REFUSAL_SECONDS: Final = 3.0
 LATER_REFUSAL_SECONDS: Final = 15.0
 """A pod refused before waits in kube-scheduler's backoff, at most 10 s, and its old refusal stands meanwhile."""
 
+STALE_REFUSAL_SECONDS: Final = 60.0
+"""Nor is it believed that claims cannot be allocated which are: kube-scheduler has not seen them yet. Where the API
+server went away it watches claims again up to half a minute later."""
+
 ORPHAN_SECONDS: Final = 30.0
 """kube-controller-manager gets so long to take back what nobody uses."""
 
+_UNALLOCATED: Final = re.compile(r"0/(\d+) nodes are available: \1 cannot allocate all claims\.")
 _REPELLING: Final = ("NoSchedule", "NoExecute")
 
 
@@ -63,10 +69,17 @@ def _unusable(snapshot: Snapshot, waiting: Waiting, since: float) -> Reason | No
         lost = lost_device(snapshot.fleet, claim)
         if lost:
             return Reason(Why.DEVICE_LOST, lost)
-    patience = LATER_REFUSAL_SECONDS if waiting.avoid else FIRST_REFUSAL_SECONDS
-    if waiting.pod.refusal and not waiting.pod.gated and snapshot.at - since >= patience:
+    if waiting.pod.refusal and not waiting.pod.gated and snapshot.at - since >= _patience(waiting):
         return Reason(Why.REFUSED_BY_SCHEDULER, f"kube-scheduler: {waiting.pod.refusal}")
     return None
+
+
+def _patience(waiting: Waiting) -> float:
+    """For how many seconds after the allocation kube-scheduler's refusal may be an old one."""
+    allocated = all(claim.allocation is not None for claim in waiting.claims)
+    if allocated and _UNALLOCATED.match(waiting.pod.refusal):
+        return STALE_REFUSAL_SECONDS
+    return LATER_REFUSAL_SECONDS if waiting.avoid else FIRST_REFUSAL_SECONDS
 
 
 def lost_device(fleet: Fleet, claim: Claim) -> str:

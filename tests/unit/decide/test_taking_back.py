@@ -3,7 +3,12 @@
 from dataclasses import replace
 
 from farthing.decide.cycle import plan
-from farthing.decide.release import FIRST_REFUSAL_SECONDS, LATER_REFUSAL_SECONDS, ORPHAN_SECONDS
+from farthing.decide.release import (
+    FIRST_REFUSAL_SECONDS,
+    LATER_REFUSAL_SECONDS,
+    ORPHAN_SECONDS,
+    STALE_REFUSAL_SECONDS,
+)
 from farthing.model.cluster import Key, Pod, PodClaim, Taint
 from farthing.model.plan import DropSlice, Gone, Hold, Place, Release, Seen
 from farthing.model.reason import Why
@@ -14,11 +19,9 @@ def released(effects):
     return [(effect.claim.key.name, effect.reason.why) for effect in effects if isinstance(effect, Release)]
 
 
-def refused_world(at):
+def refused_world(at, said="1 node(s) didn't match pod anti-affinity rules."):
     pod, claim = asking()
-    loose = replace(
-        pod, gated=False, refusal="0/2 nodes are available: 1 node(s) didn't match pod anti-affinity rules."
-    )
+    loose = replace(pod, gated=False, refusal=f"0/2 nodes are available: {said}")
     return world(node("n0"), node("n1"), slice_of("n0"), slice_of("n1"), loose, allocated(claim, loose), at=at), claim
 
 
@@ -28,6 +31,15 @@ def test_a_share_that_kube_scheduler_refuses_is_freed_after_a_moment_and_the_use
     effects = plan(found.snapshot(100.0 + FIRST_REFUSAL_SECONDS))
     assert released(effects) == [(claim.key.name, Why.REFUSED_BY_SCHEDULER)]
     assert [e.reason.why for e in effects if isinstance(e, Hold)] == [Why.REFUSED_BY_SCHEDULER]
+
+
+def test_kube_scheduler_gets_long_to_see_an_allocation_that_it_says_is_missing():
+    stale, claim = refused_world(0.0, "2 cannot allocate all claims. preemption: not helpful")
+    assert released(plan(stale.snapshot(STALE_REFUSAL_SECONDS - 1))) == []
+    assert released(plan(stale.snapshot(STALE_REFUSAL_SECONDS))) == [(claim.key.name, Why.REFUSED_BY_SCHEDULER)]
+    for more in ("1 Insufficient cpu, 1 cannot allocate all claims.", "1 cannot allocate all claims."):
+        fresh, claim = refused_world(0.0, more)
+        assert released(plan(fresh.snapshot(FIRST_REFUSAL_SECONDS))) != []
 
 
 def test_it_is_then_placed_elsewhere_and_given_more_time():
