@@ -18,6 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 
@@ -36,6 +37,7 @@ LONGEST_SECONDS = 900.0
 STEP_SECONDS = 10.0
 ALL = 15_000
 AT_ONCE_GONE = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0}
+LIMITS = Path(__file__).with_name("baseline_limits.md")
 COLLECT = "400"
 """How far the memory of the components, but kube-apiserver, may grow between two collections, in percent of what is used."""
 
@@ -429,6 +431,8 @@ def lines(run: Run, kueue: dict[str, float]) -> Iterator[str]:
     goal = ALL / kueue["makespan"]
     yield f"So two cores that did nothing else could do {2000 / together:.0f} pods a second at best. The goal was Kueue's {goal:.1f} workloads a"
     yield f"second, {2000 / goal:.0f} ms each: it was {'reached' if run.pods / run.makespan >= goal else '**not reached**'}."
+    yield ""
+    yield from LIMITS.read_text(encoding="utf-8").splitlines()
 
 
 def _part(pods: int) -> str:
