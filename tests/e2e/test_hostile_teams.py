@@ -111,7 +111,7 @@ async def judged(site):
     counted = [name for name in ("one", "two") if await right(site, name)]
     fits = sum(has[name] for name in counted) <= has["company"]
     too_much = has["one"] + has["two"] > has["company"]
-    return fits and len(counted) == (2 if not too_much else len(counted)) and (not too_much or len(counted) < 2)
+    return fits and (len(counted) == 2) is not too_much
 
 
 async def test_edits_of_a_team_that_race_with_its_pods_never_break_the_books(governed):

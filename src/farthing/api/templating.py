@@ -31,12 +31,13 @@ _OF_GANGS: Final = (
 )  # fmt: skip
 
 
+_PROFILE_PATTERN: Final = f"^{FORMS['profile']}$"
 _AMOUNT, _MODELS, _ISOLATION = (
     f"object.metadata.?annotations[?'{key}']" for key in (ask.GPU, ask.GPU_MODEL, ask.ISOLATION)
 )
 _TEMPLATE_NAME: Final = (
     f"'{ask.TEMPLATE_PREFIX}' + {_AMOUNT}.orValue('').lowerAscii().replace('+', '.plus-') + '-' + {_ISOLATION}.orValue("
-    f"{_AMOUNT}.orValue('').matches(r'^{FORMS['profile']}$') ? 'partition' : 'shared')"
+    f"{_AMOUNT}.orValue('').matches(r'{_PROFILE_PATTERN}') ? 'partition' : 'shared')"
     f" + {_MODELS}.optMap(models, '--' + models.lowerAscii().replace('|', '--')).orValue('')"
 )
 """The name of the template that a pod's ask spells, as CEL. For "4x0.5" of "H100|A100", hard, it is
@@ -62,7 +63,7 @@ def _words() -> dict[str, str]:
         "NODE": names.NODE_USER,
         "TREE": TREE,
         "DRIVER": names.OWN_DRIVER,
-        "PROFILE_PATTERN": f"^{FORMS['profile']}$",
+        "PROFILE_PATTERN": _PROFILE_PATTERN,
         "COUNT_PATTERN": f"^{FORMS['whole']}$",
         "ANNOTATIONS_LIST": ", ".join(ANNOTATIONS),
         "VENDOR_RESOURCES_LIST": " or ".join(VENDORS.values()),

@@ -99,20 +99,20 @@ class Inbox:
             return Gone(resource.kind, key, version)
         if self.knows(resource.kind, key, version):
             return None
+        thing = self._thing(resource, event.object)
+        return None if thing is None else Seen(thing)
+
+    def _read_list(self, resource: Resource, items: list[msgspec.Raw], version: int) -> Listed:
+        things = (self._thing(resource, item) for item in items)
+        return Listed(resource.kind, tuple(thing for thing in things if thing is not None), version, resource.prefix)
+
+    def _thing(self, resource: Resource, item: msgspec.Raw) -> Thing | None:
+        """The object as we know it; None where it cannot be read, which is complained of."""
         try:
-            return Seen(resource.thing(event.object))
+            return resource.thing(item)
         except (msgspec.ValidationError, InvalidError, ValueError, RecursionError) as error:
             self.complaint(f"an object under {resource.path} cannot be read and is left out: {error}")
             return None
-
-    def _read_list(self, resource: Resource, items: list[msgspec.Raw], version: int) -> Listed:
-        things = []
-        for item in items:
-            try:
-                things.append(resource.thing(item))
-            except (msgspec.ValidationError, InvalidError, ValueError, RecursionError) as error:
-                self.complaint(f"an object under {resource.path} cannot be read and is left out: {error}")
-        return Listed(resource.kind, tuple(things), version, resource.prefix)
 
 
 async def follow(connection: Connection, resource: Resource, inbox: Inbox, listed: asyncio.Event) -> None:

@@ -8,7 +8,6 @@ commands from its input, and fails where no daemon answers. Defaults hold for se
 import json
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from typing import Final
 import structlog
 
 from farthing.model.errors import TransientError
+from farthing.node.nvidia_program import run_program
 
 _log = structlog.get_logger(__name__)
 
@@ -129,24 +129,7 @@ class Control:
             "CUDA_MPS_PIPE_DIRECTORY": str(place / "pipe"),
             "CUDA_MPS_LOG_DIRECTORY": str(place / "log"),
         }
-        try:
-            done = subprocess.run(  # noqa: S603 -- NVIDIA's program, on paths and numbers of ours
-                command,
-                input=text,
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                timeout=SECONDS,
-                check=False,
-                start_new_session=True,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise TransientError(f"{self._program} for {domain.name}: {error}") from error
-        if done.returncode != 0:
-            said = done.stdout.strip()[-300:] or f"exit status {done.returncode}"
-            raise TransientError(f"{self._program} for {domain.name}: {said}")
-        return done.stdout
+        return run_program(command, f"{self._program} for {domain.name}", SECONDS, text=text, environment=environment)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from farthing.kube.connection import Connection
-from farthing.kube.watch import read_event
+from farthing.kube.watch import EventMeta, read_event
 from farthing.model.errors import FarthingError
 from farthing.node.devices import Device, Inventory, Trouble
 
@@ -55,14 +55,10 @@ class _Status(msgspec.Struct):
     allocatable: dict[str, str] = {}
 
 
-class _Meta(msgspec.Struct):
-    resource_version: str = msgspec.field(name="resourceVersion")
-
-
 class _Node(msgspec.Struct):
     """What is kept of the node."""
 
-    metadata: _Meta
+    metadata: EventMeta
     status: _Status = msgspec.field(default_factory=_Status)
 
 

@@ -4,7 +4,6 @@ Set as NVIDIA's own DRA driver sets it (`setComputeMode` and `setTimeSlice` of i
 NVML has no call for it; the compute mode first, since turns are only taken in mode DEFAULT.
 """
 
-import subprocess
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
@@ -12,6 +11,7 @@ from typing import Final
 import structlog
 
 from farthing.model.errors import TransientError
+from farthing.node.nvidia_program import run_program
 
 _log = structlog.get_logger(__name__)
 
@@ -66,18 +66,6 @@ class TimeSlices:
             self.failures.pop(uuid, None)
 
     def _run(self, *arguments: str) -> None:
-        try:
-            done = subprocess.run(  # noqa: S603 -- NVIDIA's program, on what NVML says and numbers of ours
-                [self._program, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                timeout=SECONDS,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise TransientError(f"{self._program}: {error}") from error
-        said = done.stdout.strip()
-        if done.returncode != 0 or _WARNED in said.lower():
-            raise TransientError(f"{self._program}: {said[-300:] or f'exit status {done.returncode}'}")
+        said = run_program([self._program, *arguments], self._program, SECONDS).strip()
+        if _WARNED in said.lower():
+            raise TransientError(f"{self._program}: {said[-300:]}")
